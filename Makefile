@@ -1,0 +1,76 @@
+# Seed and Peer. `make` builds bin/seed and bin/peer; see README.md.
+# BUILD= and BIN= move the output, SAN=address,undefined or SAN=thread
+# instruments it, WERROR=1 is what our own test run uses.
+
+CC      ?= cc
+BUILD   ?= build
+BIN     ?= bin
+PREFIX  ?= /usr/local
+VERSION := 0.1.0
+
+CFLAGS  ?= -O2 -g
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes \
+           -Wstrict-prototypes -Wundef
+ifneq ($(shell $(CC) --version 2>/dev/null | grep -c clang),0)
+WARN    += -Wthread-safety
+endif
+ifdef WERROR
+WARN    += -Werror
+endif
+ifdef SAN
+SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+LIBS    := libcjson inih libsodium
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DSEEDPEER_VERSION='"$(VERSION)"' \
+              -Iinclude -Isrc $(WARN) $(shell pkg-config --cflags $(LIBS)) \
+              -pthread $(SANFLAGS) $(CPPFLAGS) $(CFLAGS)
+LINK    := $(CC) -pthread $(SANFLAGS) $(CFLAGS) $(LDFLAGS)
+LDLIBS  := $(shell pkg-config --libs $(LIBS))
+
+objects = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(1)/*.c))
+BASE := $(call objects,base)
+WIRE := $(call objects,wire)
+CORE := $(call objects,core)
+IO   := $(call objects,io)
+SEED := $(call objects,seed)
+PEER := $(call objects,peer)
+PURE := $(BASE) $(WIRE) $(CORE)
+TESTS := $(patsubst tests/unit/test_%.c,$(BUILD)/unit/test_%,$(wildcard tests/unit/test_*.c))
+
+all: $(BIN)/seed $(BIN)/peer
+
+$(BIN)/seed: $(SEED) $(IO) $(PURE)
+$(BIN)/peer: $(PEER) $(IO) $(PURE)
+$(BIN)/seed $(BIN)/peer:
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# A unit test is one file linked with everything but the mains.
+LIB := $(filter-out $(BUILD)/seed/main.o $(BUILD)/peer/main.o,$(SEED) $(PEER)) $(IO) $(PURE)
+$(BUILD)/unit/%.o: tests/unit/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -c -o $@ $<
+$(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(LIB)
+	$(LINK) -o $@ $^ $(LDLIBS) -lcmocka
+
+unit: $(TESTS)
+pure: $(PURE)
+
+demo: ; ./scripts/demo.sh
+test: ; ./scripts/test.sh
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/seedpeer
+	install -m 755 $(BIN)/seed $(BIN)/peer $(DESTDIR)$(PREFIX)/bin
+	install -m 644 README.md config.ini docs/protocol.md $(DESTDIR)$(PREFIX)/share/doc/seedpeer
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all unit pure demo test install clean
+.SECONDARY:
+-include $(wildcard $(BUILD)/*/*.d)

@@ -1,0 +1,78 @@
+#include "base/crypto.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <string.h>
+
+enum err crypto_init(void)
+{
+	return sodium_init() < 0 ? ERR_SYSTEM : ERR_OK;
+}
+
+struct hash hash_of(const void *bytes, size_t n)
+{
+	struct hash h;
+
+	crypto_generichash(h.b, sizeof h.b, bytes, n, NULL, 0);
+	return h;
+}
+
+void crypto_random(void *out, size_t n)
+{
+	randombytes_buf(out, n);
+}
+
+bool crypto_equal(const struct hash *a, const struct hash *b)
+{
+	return sodium_memcmp(a->b, b->b, HASH_BYTES) == 0;
+}
+
+void hash_format(const struct hash *h, char out[HASH_HEX + 1])
+{
+	sodium_bin2hex(out, HASH_HEX + 1, h->b, HASH_BYTES);
+}
+
+bool hash_parse(const char *text, size_t len, struct hash *out)
+{
+	size_t n = 0;
+	struct hash h;
+
+	/* libsodium takes capitals too; one spelling is enough. */
+	if (len != HASH_HEX)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (memchr("0123456789abcdef", text[i], 16) == NULL)
+			return false;
+	if (sodium_hex2bin(h.b, HASH_BYTES, text, len, NULL, &n, NULL) != 0 ||
+	    n != HASH_BYTES)
+		return false;
+	*out = h;
+	return true;
+}
+
+size_t base64_size(size_t n)
+{
+	return sodium_base64_encoded_len(n, sodium_base64_VARIANT_ORIGINAL) - 1;
+}
+
+void base64_encode(const void *bytes, size_t n, char *out)
+{
+	sodium_bin2base64(out, base64_size(n) + 1, bytes, n,
+			  sodium_base64_VARIANT_ORIGINAL);
+}
+
+enum err base64_decode(const char *text, size_t len, void *out, size_t cap,
+		       size_t *out_len)
+{
+	size_t n = 0;
+	const char *end = NULL;
+
+	errno = 0;
+	if (sodium_base642bin(out, cap, text, len, NULL, &n, &end,
+			      sodium_base64_VARIANT_ORIGINAL) != 0)
+		return errno == ERANGE ? ERR_TOO_LONG : ERR_SYNTAX;
+	if (end != text + len)
+		return ERR_SYNTAX;
+	*out_len = n;
+	return ERR_OK;
+}
