@@ -1,0 +1,40 @@
+/* A short conversation in whole messages over one connection, blocking, with
+ * deadlines: how peers and seeds ask each other, and how a link is introduced.
+ *
+ * Owns the descriptor until talk_take_fd or talk_close. One thread at a time.
+ */
+#ifndef IO_TALK_H
+#define IO_TALK_H
+
+#include "io/inbox.h"
+#include "io/waker.h"
+#include "wire/message.h"
+
+struct talk {
+	int fd;
+	struct channel channel;
+	struct inbox inbox;
+	struct waker *waker; /* may be NULL */
+	const char *why; /* of the last malformed frame, static text */
+};
+
+/* Connects. ERR_REFUSED, ERR_TIMEOUT, ERR_STOPPED, ERR_SYSTEM. */
+enum err MUST_CHECK talk_open(struct talk *t, const struct addr *to,
+			      struct waker *w, int64_t deadline_ms);
+/* Takes over an accepted connection; body_max as for inbox_init. */
+void talk_accept(struct talk *t, int fd, struct waker *w, uint32_t body_max);
+
+enum err MUST_CHECK talk_send(struct talk *t, const struct message *m,
+			      int64_t deadline_ms);
+/* The next message; the caller clears it. ERR_CLOSED, ERR_RESET, ERR_TIMEOUT,
+ * or a breach (ERR_SYNTAX, ERR_RANGE, ERR_VERSION; t->why says what).
+ * ERR_UNKNOWN: a proper frame of a type we do not know; go on. */
+enum err MUST_CHECK talk_recv(struct talk *t, struct message *out,
+			      int64_t deadline_ms);
+/* Sends m and waits for an answer of type `want`, whatever else comes. */
+enum err MUST_CHECK talk_ask(struct talk *t, const struct message *m,
+			     enum message_type want, struct message *out,
+			     int64_t deadline_ms);
+void talk_close(struct talk *t);
+
+#endif
