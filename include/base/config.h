@@ -22,6 +22,7 @@
 #define CONFIG_LINE_MAX 190 /* inih 55 splits longer lines in silence */
 #define CONFIG_TEXT_MAX 4096 /* a path */
 #define CONFIG_FILE_MAX 1048576 /* nobody writes more by hand */
+#define CONFIG_WHY_MAX 320 /* a reason, with the start of the value */
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_color { COLOR_ALWAYS, COLOR_AUTO, COLOR_NEVER };
@@ -108,6 +109,7 @@ struct config {
 	struct config_seed_role seed;
 	struct config_log log;
 	struct config_security security;
+	char why[CONFIG_WHY_MAX]; /* scratch: the last reason of a refusal */
 };
 
 void config_init(struct config *c);
@@ -135,7 +137,12 @@ enum err MUST_CHECK config_read_env(struct config *c, char *const *envp,
 				    struct buf *message);
 
 /* What no single key can tell: no seeds, timeouts that contradict. */
-enum err MUST_CHECK config_check(const struct config *c, const char **why);
+enum err MUST_CHECK config_check(struct config *c, const char **why);
+
+/* The forms of the values, for options that are no keys: 250ms, 1.5s, 2m, 1h
+ * (a bare number is seconds; exact in ms), and digits. ERR_SYNTAX, ERR_RANGE. */
+enum err MUST_CHECK config_parse_duration(const char *text, int64_t *ms);
+enum err MUST_CHECK config_parse_count(const char *text, uint64_t *out);
 
 /* The whole configuration as a file that config_read takes back. With
  * `comments`, each key has its explanation above it: this is config.ini. */

@@ -74,7 +74,7 @@ static bool parse_v6(const char *p, size_t len, struct addr *a)
 	if (inet_pton(AF_INET6, host, a->ip) != 1 || is_v4_mapped(a))
 		return false;
 	if (inet_ntop(AF_INET6, a->ip, canonical, sizeof canonical) == NULL ||
-	    strcmp(host, canonical) != 0)
+	    strlen(canonical) != n || memcmp(host, canonical, n) != 0)
 		return false;
 	a->family = ADDR_V6;
 	return parse_port(end + 2, len - n - 3, &a->port);

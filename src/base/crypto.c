@@ -67,6 +67,9 @@ enum err base64_decode(const char *text, size_t len, void *out, size_t cap,
 	size_t n = 0;
 	const char *end = NULL;
 
+	/* libsodium says ERANGE for missing padding too. */
+	if (len % 4 != 0)
+		return ERR_SYNTAX;
 	errno = 0;
 	if (sodium_base642bin(out, cap, text, len, NULL, &n, &end,
 			      sodium_base64_VARIANT_ORIGINAL) != 0)

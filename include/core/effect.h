@@ -1,0 +1,102 @@
+/* What a node wants done, as plain values, in order.
+ *
+ * Effects are valid until the next node_step with the same struct effects.
+ * Frames they name are borrowed: hold what is kept. Lists inside of messages
+ * point into the struct effects itself.
+ */
+#ifndef CORE_EFFECT_H
+#define CORE_EFFECT_H
+
+#include "core/event.h"
+
+#define EFFECT_ADDRS 64 /* addresses that the messages of one step name */
+
+enum effect_kind {
+	EF_SEND, /* a Message frame to a set of links */
+	EF_SAY, /* a control message to a set of links */
+	EF_VERDICT, /* answer a Peer Request; if accepted, conn is the link */
+	EF_DIAL, /* connect and send a Peer Request: EV_DIALED */
+	EF_ADOPT, /* the connection of a dial is the link */
+	EF_REFUSE, /* it is not wanted: Bye, read to its end, close */
+	EF_UNLINK, /* the slot is free again; say Bye if told so, and close */
+	EF_SEED, /* ask one seed: EV_SEED */
+	EF_DEATH, /* report a death to a set of seeds: EV_SEED each */
+	EF_LEAVE, /* Death of myself to every seed that gave me a lease */
+	EF_DELIVER, /* the message of this event is new: give it to the user */
+	EF_CHECK, /* do bytes wait on this link? EV_CHECKED */
+	EF_SYNCED, /* a neighbor has taken all that was published */
+	EF_FOUND, /* the message that was asked for (EV_FIND) */
+	EF_NOT_FOUND, /* nobody has it */
+	EF_JOINED, /* the first round with the seeds is over */
+	EF_ADDRESS /* a seed told me my address: self changed */
+};
+
+enum unlink_cause {
+	UNLINK_BYE_SENT, /* with `bye` */
+	UNLINK_BYE_GOT, /* with `bye` */
+	UNLINK_SILENT,
+	UNLINK_RESET,
+	UNLINK_BREACH,
+	UNLINK_SLOW
+};
+
+struct effect {
+	enum effect_kind kind;
+	uint8_t link; /* VERDICT, ADOPT, UNLINK, CHECK */
+	link_set links; /* SEND, SAY */
+	uint64_t conn; /* VERDICT, ADOPT, REFUSE */
+	union {
+		struct {
+			struct frame_head head;
+			struct frame *frame;
+		} send;
+		struct message say; /* SAY, VERDICT */
+		struct {
+			uint32_t id;
+			struct addr to;
+			struct msg_peer_request request;
+		} dial;
+		struct {
+			enum unlink_cause cause;
+			enum bye_reason bye;
+		} unlink; /* REFUSE: bye alone */
+		struct {
+			unsigned seed;
+			enum seed_question question;
+			struct identity self;
+			uint32_t want;
+		} seed;
+		struct {
+			uint64_t seeds; /* a bit per seed */
+			struct msg_death death;
+		} death;
+		struct {
+			struct frame *frame; /* FOUND */
+			struct hash id; /* FOUND, NOT_FOUND */
+		} found;
+		struct {
+			unsigned asked, answered;
+			size_t candidates;
+		} joined;
+	};
+};
+
+struct effects {
+	struct effect *v;
+	size_t n, cap;
+	struct addr addrs[EFFECT_ADDRS];
+	size_t addr_count;
+	uint64_t dropped; /* effects lost to a failed allocation */
+	struct effect spill; /* where those are written */
+};
+
+void effects_init(struct effects *e);
+void effects_free(struct effects *e);
+void effects_clear(struct effects *e);
+/* A zeroed effect of that kind, at the end of the list; never NULL. */
+struct effect *effects_add(struct effects *e, enum effect_kind kind);
+/* Room for up to n addresses that live as long as the effects; *n is cut to
+ * what there is. */
+struct addr *effects_addrs(struct effects *e, size_t *n);
+
+#endif

@@ -1,0 +1,37 @@
+/* A hash index: 64-bit hash -> number of a slot in somebody's array.
+ *
+ * Why not uthash here: its 56 bytes and pointer walk for each of 65,536 seen
+ * hashes and 262,144 stored messages, twice, would be most of a peer's memory;
+ * this costs 8 bytes a cell. Open addressing, linear probing, deletion by
+ * shifting back, at most 3/4 full. Pure; hashes must already be well mixed and
+ * keyed by something a stranger does not know.
+ */
+#ifndef CORE_INDEX_H
+#define CORE_INDEX_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define INDEX_NONE UINT32_MAX
+
+struct index {
+	uint64_t *cells; /* tag << 32 | slot + 1; 0: empty */
+	size_t mask; /* cells - 1 */
+	size_t used;
+};
+
+/* Is the entry in `slot` the one looked for? */
+typedef bool index_same(const void *ctx, uint32_t slot);
+
+void index_free(struct index *ix);
+enum err MUST_CHECK index_put(struct index *ix, uint64_t hash, uint32_t slot);
+/* The slot, or INDEX_NONE. */
+uint32_t index_find(const struct index *ix, uint64_t hash, index_same *same,
+		    const void *ctx);
+/* Removes exactly this pair, which must be there. */
+void index_remove(struct index *ix, uint64_t hash, uint32_t slot);
+
+#endif

@@ -1,0 +1,209 @@
+#include "config_table.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
+static const char *const colors[] = { "always", "auto", "never", NULL };
+static const char *const formats[] = { "text", "json", NULL };
+
+#define FIELD(f) offsetof(struct config, f), sizeof(((struct config *)0)->f)
+#define ROW(section, name, kind, field, min, max, off, words, preset, text)    \
+	{                                                                      \
+		section, name, kind,  FIELD(field), min,                       \
+		max,     off,  words, preset,       text                       \
+	}
+#define HOSTPORT(section, name, field, min_port, or_empty, preset, text)       \
+	ROW(section, name, KIND_HOSTPORT, field, min_port, or_empty, false,    \
+	    NULL, preset, text)
+#define DURATION(section, name, field, min, max, preset, text)                 \
+	ROW(section, name, KIND_DURATION, field, min, max, false, NULL,        \
+	    preset, text)
+#define DURATION_OR_OFF(section, name, field, min, max, preset, text)          \
+	ROW(section, name, KIND_DURATION, field, min, max, true, NULL, preset, \
+	    text)
+#define SIZE(section, name, field, min, max, preset, text)                     \
+	ROW(section, name, KIND_SIZE, field, min, max, false, NULL, preset, text)
+#define COUNT(section, name, field, min, max, preset, text)                    \
+	ROW(section, name, KIND_COUNT, field, min, max, false, NULL, preset,   \
+	    text)
+#define BOOL(section, name, field, preset, text)                               \
+	ROW(section, name, KIND_BOOL, field, 0, 1, false, NULL, preset, text)
+#define CHOICE(section, name, field, words, preset, text)                      \
+	ROW(section, name, KIND_CHOICE, field, 0, 0, false, words, preset, text)
+#define PATH(section, name, field, preset, text)                               \
+	ROW(section, name, KIND_TEXT, field, 0, 0, false, NULL, preset, text)
+
+#define MSEC 1u
+#define MINUTE 60000u
+#define HOUR (60u * MINUTE)
+#define DAY (24u * HOUR)
+#define KB ((uint64_t)1024)
+#define MB (1024 * KB)
+#define GB (1024 * MB)
+#define SHORTEST (10 * MSEC) /* so that tests can run fast */
+
+const struct config_section config_sections[] = {
+	{ CONFIG_SEEDS_SECTION,
+	  "Where the seeds are: NAME = HOST:PORT, the same list everywhere." },
+	{ "peer", "One peer: bin/peer." },
+	{ "overlay", "Whom a peer is linked to." },
+	{ "liveness", "How a peer notices that somebody is gone." },
+	{ "gossip", "How messages spread, and what they may cost." },
+	{ "seed", "One seed: bin/seed." },
+	{ "log", "Logs of both programs." },
+	{ "security", "Who may take part." },
+};
+const size_t config_section_count =
+	sizeof config_sections / sizeof config_sections[0];
+
+/* clang-format off */
+const struct config_key config_keys[] = {
+HOSTPORT("peer", "listen", peer.listen, 0, 0, "127.0.0.1:0",
+	"Where to listen; port 0: any free one"),
+HOSTPORT("peer", "advertise", peer.advertise, 1, 1, "",
+	"What others are to dial; empty: worked out"),
+DURATION_OR_OFF("peer", "message_interval", peer.message_interval_ms,
+	SHORTEST, DAY, "0",
+	"Demo messages this often; 0: none"),
+COUNT("peer", "max_connections", peer.connections_max, 1, 65536, "64",
+	"Connections accepted at a time"),
+
+COUNT("overlay", "dials", overlay.dials, 1, 15, "4",
+	"Links a peer opens itself"),
+/* The core keeps a set of links in 16 bits, one of them for a moment's more. */
+COUNT("overlay", "max_links", overlay.links_max, 4, 15, "12",
+	"Links in all"),
+COUNT("overlay", "max_per_host", overlay.per_host_max, 1, 15, "2",
+	"Links to one host, loopback excepted"),
+COUNT("overlay", "sample", overlay.sample, 1, 32, "32",
+	"Addresses asked from each seed"),
+COUNT("overlay", "max_candidates", overlay.candidates_max, 1, 4096, "64",
+	"Addresses remembered for dialing"),
+DURATION("overlay", "dial_timeout", overlay.dial_timeout_ms,
+	SHORTEST, HOUR, "3s",
+	"A dial takes this long at most"),
+DURATION("overlay", "seed_timeout", overlay.seed_timeout_ms,
+	SHORTEST, HOUR, "4s",
+	"So does a conversation with a seed"),
+DURATION("overlay", "repair_first", overlay.repair_first_ms,
+	SHORTEST, HOUR, "50ms",
+	"First pause before links are repaired"),
+DURATION("overlay", "repair", overlay.repair_ms, SHORTEST, HOUR, "500ms",
+	"Second pause, doubled from then on"),
+DURATION("overlay", "repair_max", overlay.repair_max_ms, SHORTEST, DAY, "30s",
+	"Longest pause"),
+DURATION("overlay", "urgent_interval", overlay.urgent_interval_ms,
+	SHORTEST, DAY, "10s",
+	"A full peer makes room this often"),
+DURATION("overlay", "tie", overlay.tie_ms, SHORTEST, HOUR, "3s",
+	"Double links younger than this: identity decides"),
+DURATION("overlay", "report_delay", overlay.report_delay_ms, 0, HOUR, "300ms",
+	"A death is reported after 0 to this"),
+
+DURATION("liveness", "interval", liveness.interval_ms, SHORTEST, HOUR, "5s",
+	"Liveliness after this much silence"),
+DURATION("liveness", "busy_interval", liveness.busy_interval_ms,
+	SHORTEST, DAY, "30s",
+	"Liveliness on a busy link this often"),
+DURATION("liveness", "timeout", liveness.timeout_ms, SHORTEST, DAY, "15s",
+	"Dead after this much silence"),
+DURATION("liveness", "handshake", liveness.handshake_ms, SHORTEST, HOUR, "5s",
+	"Time for a connection's first frame"),
+DURATION("liveness", "idle", liveness.idle_ms, SHORTEST, HOUR, "10s",
+	"Longest silence of a connection that is no link"),
+
+SIZE("gossip", "max_data", gossip.data_max, 1, MB, "64K",
+	"Longest message that is published"),
+COUNT("gossip", "max_seen", gossip.seen_max, 16, 16777216, "65536",
+	"Messages known by hash"),
+COUNT("gossip", "max_runs", gossip.runs_max, 1, 16777216, "65536",
+	"Origins known"),
+COUNT("gossip", "store_messages", gossip.store_messages, 1, 16777216, "262144",
+	"Messages kept for others"),
+SIZE("gossip", "store_bytes", gossip.store_bytes, 64 * KB, 64 * GB, "64M",
+	"Memory for them"),
+SIZE("gossip", "max_outbox", gossip.outbox_max, 16 * KB, GB, "4M",
+	"Bytes queued for one neighbor"),
+SIZE("gossip", "outbox_high", gossip.outbox_high, 4 * KB, GB, "1M",
+	"From here on publishers wait"),
+DURATION("gossip", "publish_wait", gossip.publish_wait_ms,
+	SHORTEST, HOUR, "10s",
+	"A publisher waits this long at most"),
+DURATION("gossip", "forward_wait", gossip.forward_wait_ms,
+	SHORTEST, HOUR, "100ms",
+	"A reader, without progress"),
+DURATION("gossip", "slow", gossip.slow_ms, SHORTEST, HOUR, "10s",
+	"A neighbor is slow that took in this time"),
+SIZE("gossip", "slow_bytes", gossip.slow_bytes, 1, GB, "64K",
+	"less than this"),
+SIZE("gossip", "max_output", gossip.output_max, 64 * KB, 4 * GB, "32M",
+	"Bytes queued for stdout"),
+
+BOOL("seed", "allow_foreign", seed.allow_foreign, "no",
+	"A peer may register another host's address"),
+DURATION("seed", "period", seed.period_ms, SHORTEST, DAY, "1m",
+	"Peers renew this often, or less often"),
+COUNT("seed", "lease_periods", seed.lease_periods, 1, 1000, "3",
+	"Checked after so many periods without renewal"),
+COUNT("seed", "max_connections", seed.connections_max, 1, 65536, "1024",
+	"Connections accepted at a time"),
+DURATION("seed", "handshake", seed.handshake_ms, SHORTEST, HOUR, "5s",
+	"Time for a connection's first frame"),
+DURATION("seed", "idle", seed.idle_ms, SHORTEST, HOUR, "10s",
+	"Longest silence of a connection"),
+DURATION("seed", "dial_back", seed.dial_back_ms, SHORTEST, HOUR, "2s",
+	"A new peer is dialed back within this"),
+DURATION("seed", "verify_connect", seed.verify_connect_ms,
+	SHORTEST, HOUR, "3s",
+	"Time to reach a peer reported dead"),
+DURATION("seed", "verify_reply", seed.verify_reply_ms, SHORTEST, HOUR, "10s",
+	"Time for its answer"),
+DURATION("seed", "verify_retry", seed.verify_retry_ms, SHORTEST, HOUR, "1s",
+	"Pause before the second try"),
+COUNT("seed", "max_verify", seed.verify_max, 1, 1024, "64",
+	"Peers verified at a time"),
+COUNT("seed", "verify_queue", seed.verify_queue, 1, 1048576, "4096",
+	"Peers waiting for it"),
+COUNT("seed", "max_peers", seed.peers_max, 1, 16777216, "1048576",
+	"Peers in the list"),
+
+PATH("log", "directory", log.directory, "bin",
+	"Holds servers/ and clients/"),
+CHOICE("log", "level", log.level, levels, "info",
+	"What is worth a line"),
+CHOICE("log", "color", log.color, colors, "always",
+	"Colors in the files"),
+CHOICE("log", "format", log.format, formats, "text",
+	"Lines for people or for programs"),
+SIZE("log", "max_size", log.max_size, 4 * KB, 64 * GB, "10M",
+	"Then a new file; one older is kept"),
+
+BOOL("security", "insecure", security.insecure, "no",
+	"Listen beyond loopback though anybody may join"),
+};
+/* clang-format on */
+
+const size_t config_key_count = sizeof config_keys / sizeof config_keys[0];
+static_assert(sizeof config_keys / sizeof config_keys[0] <= CONFIG_KEYS_MAX,
+	      "make CONFIG_KEYS_MAX larger");
+
+bool config_section_known(const char *section)
+{
+	for (size_t i = 0; i < config_section_count; i++)
+		if (strcmp(config_sections[i].name, section) == 0)
+			return true;
+	return false;
+}
+
+const struct config_key *config_key_find(const char *section, const char *name)
+{
+	for (size_t i = 0; i < config_key_count; i++) {
+		const struct config_key *k = &config_keys[i];
+
+		if (strcmp(k->section, section) == 0 &&
+		    strcmp(k->name, name) == 0)
+			return k;
+	}
+	return NULL;
+}

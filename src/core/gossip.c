@@ -1,0 +1,344 @@
+/* Spreading messages. This version floods: every link is eager for every run,
+ * and exact dedup (R8) keeps it finite. Trees per run, Have and catch-up come
+ * in here: their state belongs into struct origin (eager bits, announcers) and
+ * their hooks are gossip_link_up and gossip_link_down. */
+#include "core/node_impl.h"
+
+#include <string.h>
+
+void gossip_init(struct node *n)
+{
+	const struct config_gossip *c = &n->config->gossip;
+	struct gossip *g = &n->gossip;
+
+	seen_init(&g->seen, (uint32_t)c->seen_max, rng_u64(&n->rng));
+	origins_init(&g->origins, c->runs_max);
+	store_init(&g->store, c->store_messages, c->store_bytes,
+		   rng_u64(&n->rng));
+}
+
+void gossip_free(struct node *n)
+{
+	store_free(&n->gossip.store);
+	origins_free(&n->gossip.origins);
+	seen_free(&n->gossip.seen);
+}
+
+/* --- accepting ------------------------------------------------------------ */
+
+static struct origin *record_of(struct node *n, const struct identity *id)
+{
+	struct gossip *g = &n->gossip;
+	struct origin *r = origins_find(&g->origins, id);
+
+	if (r != NULL)
+		return r;
+	r = origins_surplus(&g->origins);
+	if (r != NULL) {
+		store_drop_run(&g->store, r);
+		origins_remove(&g->origins, r);
+	}
+	r = origins_add(&g->origins, id);
+	if (r != NULL)
+		r->pinned = identity_equal(id, &n->self);
+	return r;
+}
+
+/* Notes a new message everywhere. Nothing is noted when memory is short: the
+ * message may then come again by another way. */
+static bool take(struct node *n, struct origin *r, uint64_t seq,
+		 struct frame *f, const struct hash *id, uint8_t hops)
+{
+	struct gossip *g = &n->gossip;
+
+	if (ranges_add(&r->covered, seq, &n->stats.lost) != ERR_OK)
+		return false;
+	/* Both only save work or help others: without memory we go on. */
+	(void)!seen_add(&g->seen, id);
+	(void)!store_put(&g->store, f, id, r, seq, hops);
+	origins_touch(&g->origins, r);
+	return true;
+}
+
+static void forward(struct step *s, link_set to, struct frame *f,
+		    const struct frame_head *head)
+{
+	struct effect *e;
+
+	if (to == 0)
+		return;
+	e = effects_add(s->out, EF_SEND);
+	e->links = to;
+	e->send.frame = f;
+	e->send.head = *head;
+	e->send.head.body_bytes = f->body_bytes;
+}
+
+void gossip_on_publish(struct step *s, const struct ev_publish *ev)
+{
+	struct node *n = s->n;
+	struct origin *r = record_of(n, &n->self);
+	struct frame_head head = { 0 };
+
+	/* Even without a record others get it; it is sent, not received. */
+	n->stats.published++;
+	if (r != NULL)
+		(void)!take(n, r, ev->msg->seq, ev->frame, ev->id, 0);
+	forward(s, links_up(n), ev->frame, &head);
+}
+
+/* --- messages for people who asked by id ------------------------------------- */
+
+static void found(struct step *s, const struct ev_frame *f)
+{
+	for (unsigned i = 0; i < FINDS_CAP; i++) {
+		struct find *q = &s->n->gossip.finds[i];
+		struct effect *e;
+
+		if (!q->used || memcmp(&q->id, f->id, sizeof q->id) != 0)
+			continue;
+		q->used = false;
+		e = effects_add(s->out, EF_FOUND);
+		e->found.id = q->id;
+		e->found.frame = f->frame;
+	}
+}
+
+static void not_found(struct step *s, struct find *q)
+{
+	q->used = false;
+	effects_add(s->out, EF_NOT_FOUND)->found.id = q->id;
+}
+
+static void find_answered(struct step *s, struct find *q, link_set by)
+{
+	q->asked = (link_set)(q->asked & ~by);
+	if (q->asked == 0)
+		not_found(s, q);
+}
+
+void gossip_on_find(struct step *s, const struct hash *id)
+{
+	struct gossip *g = &s->n->gossip;
+	const struct stored *held = store_by_id(&g->store, id);
+	struct find *q = g->finds;
+	struct message *m;
+
+	if (held != NULL) {
+		struct effect *e = effects_add(s->out, EF_FOUND);
+
+		e->found.id = *id;
+		e->found.frame = held->frame;
+		return;
+	}
+	while (q < g->finds + FINDS_CAP && q->used)
+		q++;
+	if (links_up(s->n) == 0 || q == g->finds + FINDS_CAP) {
+		effects_add(s->out, EF_NOT_FOUND)->found.id = *id;
+		return;
+	}
+	*q = (struct find){ .used = true,
+			    .id = *id,
+			    .asked = links_up(s->n),
+			    .deadline_ms = s->now + FIND_TIMEOUT_MS };
+	m = say(s, q->asked, MSG_GET_DATA);
+	m->get_data.has_id = true;
+	m->get_data.id = *id;
+	s->n->stats.getdata_sent++;
+}
+
+void gossip_on_not_found(struct step *s, uint8_t slot,
+			 const struct msg_not_found *m)
+{
+	for (unsigned i = 0; i < FINDS_CAP; i++) {
+		struct find *q = &s->n->gossip.finds[i];
+
+		if (q->used && m->has_id &&
+		    memcmp(&q->id, &m->id, sizeof q->id) == 0)
+			find_answered(s, q, link_bit(slot));
+	}
+}
+
+/* --- receiving (R8) -------------------------------------------------------------- */
+
+static void count_repeat(struct node *n, const struct origin *r, uint64_t seq,
+			 const struct hash *id)
+{
+	const struct stored *held = store_by_seq(&n->gossip.store, r, seq);
+
+	if (held != NULL && memcmp(&held->id, id, sizeof *id) != 0)
+		n->stats.conflicts++;
+	else
+		n->stats.duplicates++;
+}
+
+static bool is_news(struct step *s, const struct ev_frame *f, uint8_t hops)
+{
+	struct node *n = s->n;
+	const struct msg_message *m = &f->msg->message;
+	struct origin *r;
+
+	if (seen_has(&n->gossip.seen, f->id)) {
+		n->stats.duplicates++;
+		return false;
+	}
+	r = record_of(n, &m->origin);
+	if (r != NULL && ranges_has(&r->covered, m->seq)) {
+		count_repeat(n, r, m->seq, f->id);
+		return false;
+	}
+	if (identity_equal(&m->origin, &n->self)) {
+		n->stats.conflicts++; /* I never published that */
+		return false;
+	}
+	return r != NULL && take(n, r, m->seq, f->frame, f->id, hops);
+}
+
+void gossip_on_message(struct step *s, uint8_t slot, const struct ev_frame *f)
+{
+	struct node *n = s->n;
+	struct frame_head head = f->head;
+
+	head.hops = (uint8_t)(head.hops + (head.hops < UINT8_MAX));
+	found(s, f);
+	if (f->msg == NULL) {
+		n->stats.duplicates++;
+		return;
+	}
+	if (!is_news(s, f, head.hops))
+		return;
+	n->stats.delivered++;
+	n->stats.recovered += (f->head.flags & FRAME_RECOVERY) != 0;
+	effects_add(s->out, EF_DELIVER);
+	head.flags &= (uint8_t)~FRAME_RECOVERY;
+	n->stats.forwarded += (links_up(n) & ~link_bit(slot)) != 0;
+	forward(s, (link_set)(links_up(n) & ~link_bit(slot)), f->frame, &head);
+}
+
+/* --- answering getData (R11) ------------------------------------------------------- */
+
+struct answer {
+	uint8_t slot;
+	uint64_t messages, bytes;
+	struct range missing; /* of the range looked at */
+};
+
+static bool answer_full(const struct answer *a)
+{
+	return a->messages >= ANSWER_MESSAGES || a->bytes >= ANSWER_BYTES;
+}
+
+static void send_stored(struct step *s, struct answer *a,
+			const struct stored *held)
+{
+	struct frame_head head = { .flags = FRAME_RECOVERY,
+				   .hops = held->hops };
+
+	forward(s, link_bit(a->slot), held->frame, &head);
+	a->messages++;
+	a->bytes += held->frame->body_bytes;
+}
+
+/* Walks what is held of the run, never the range: that may be 2^53 wide. */
+static void answer_range(struct step *s, struct answer *a,
+			 const struct range *want)
+{
+	const struct store *st = &s->n->gossip.store;
+	const struct origin *r = origins_find(&s->n->gossip.origins,
+					      &want->run);
+	uint32_t slot;
+
+	if (r == NULL || r->held_count == 0)
+		return;
+	for (slot = r->held_oldest; slot != UINT32_MAX && !answer_full(a);
+	     slot = st->v[slot].newer)
+		if (st->v[slot].seq >= want->first &&
+		    st->v[slot].seq <= want->last)
+			send_stored(s, a, &st->v[slot]);
+}
+
+void gossip_on_get_data(struct step *s, uint8_t slot,
+			const struct msg_get_data *m)
+{
+	struct answer a = { .slot = slot };
+	const struct stored *held;
+
+	if (m->has_id) {
+		held = store_by_id(&s->n->gossip.store, &m->id);
+		if (held != NULL)
+			send_stored(s, &a, held);
+	}
+	for (size_t i = 0; i < m->ranges.n && !answer_full(&a); i++)
+		answer_range(s, &a, &m->ranges.v[i]);
+	if (a.messages == 0) {
+		struct message *reply = say(s, link_bit(slot), MSG_NOT_FOUND);
+
+		/* The lists are the asker's own, borrowed for this step. */
+		reply->not_found.has_id = m->has_id;
+		reply->not_found.id = m->id;
+		reply->not_found.ranges = m->ranges;
+	}
+}
+
+/* --- has everything been taken? --------------------------------------------------- */
+
+static void ask_taken(struct step *s, link_set to)
+{
+	if (to != 0)
+		say(s, to, MSG_LIVELINESS)->liveliness.nonce =
+			s->n->gossip.sync_nonce;
+}
+
+void gossip_on_sync(struct step *s)
+{
+	s->n->gossip.syncing = true;
+	s->n->gossip.sync_nonce = liveness_nonce(s->n);
+	ask_taken(s, links_up(s->n));
+}
+
+void gossip_on_nonce(struct step *s, uint64_t nonce)
+{
+	struct gossip *g = &s->n->gossip;
+
+	if (!g->syncing || nonce != g->sync_nonce)
+		return;
+	g->syncing = false;
+	effects_add(s->out, EF_SYNCED);
+}
+
+void gossip_link_up(struct step *s, uint8_t slot)
+{
+	if (s->n->gossip.syncing)
+		ask_taken(s, link_bit(slot));
+}
+
+void gossip_link_down(struct step *s, uint8_t slot)
+{
+	for (unsigned i = 0; i < FINDS_CAP; i++) {
+		struct find *q = &s->n->gossip.finds[i];
+
+		if (q->used && (q->asked & link_bit(slot)) != 0)
+			find_answered(s, q, link_bit(slot));
+	}
+}
+
+void gossip_tick(struct step *s)
+{
+	for (unsigned i = 0; i < FINDS_CAP; i++) {
+		struct find *q = &s->n->gossip.finds[i];
+
+		if (q->used && s->now >= q->deadline_ms)
+			not_found(s, q);
+	}
+}
+
+int64_t gossip_deadline(const struct node *n)
+{
+	int64_t due = NEVER_MS;
+
+	for (unsigned i = 0; i < FINDS_CAP; i++)
+		if (n->gossip.finds[i].used &&
+		    n->gossip.finds[i].deadline_ms < due)
+			due = n->gossip.finds[i].deadline_ms;
+	return due;
+}

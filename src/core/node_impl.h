@@ -1,0 +1,221 @@
+/* What the files of core share behind include/core/node.h.
+ *
+ * One struct per subject, each used by the file of its name; the links stand
+ * in the middle because overlay, liveness and gossip all speak of them.
+ * Everything runs inside of one node_step: a struct step is that call.
+ */
+#ifndef CORE_NODE_IMPL_H
+#define CORE_NODE_IMPL_H
+
+#include "base/rng.h"
+#include "core/node.h"
+#include "core/origins.h"
+#include "core/seen.h"
+#include "core/store.h"
+
+#define CANDIDATES_CAP 256 /* overlay.max_candidates may not exceed it */
+#define DIALS_CAP 8 /* at once; config asks for 4 */
+#define ALIASES_CAP 8 /* other addresses at which I met myself */
+#define DEATHS_CAP 64 /* waiting to be reported; more are dropped */
+#define FINDS_CAP 4 /* people waiting for a message by id */
+#define FIND_TIMEOUT_MS 3000
+#define ANSWER_MESSAGES 256 /* sent for one getData */
+#define ANSWER_BYTES 1048576
+#define NEVER_MS INT64_MAX
+
+struct step {
+	struct node *n;
+	int64_t now;
+	struct effects *out;
+};
+
+/* --- links.c: the table of neighbors ----------------------------------- */
+
+struct link_state {
+	bool up;
+	struct neighbor info;
+	struct addr via; /* whose redirect led here; none: a seed's list */
+	int64_t ping_ms; /* last Liveliness sent */
+	uint64_t ping_nonce; /* unanswered if pinging */
+	bool pinging, checking;
+};
+
+link_set links_up(const struct node *n);
+unsigned links_count(const struct node *n);
+unsigned links_dialed(const struct node *n);
+uint8_t links_by_addr(const struct node *n, const struct addr *a);
+bool links_host_full(const struct node *n, const struct addr *a);
+/* A new link in a free slot, or LINK_NONE. */
+uint8_t link_add(struct step *s, const struct identity *id, bool dialed,
+		 uint64_t neighbors, const struct addr *via);
+/* Frees the slot, tells the shell and the other subjects. */
+void link_remove(struct step *s, uint8_t slot, enum unlink_cause cause,
+		 enum bye_reason bye);
+/* An EF_SAY to these links, to be filled in; never NULL. */
+struct message *say(struct step *s, link_set to, enum message_type type);
+
+/* --- registration.c: the seeds ------------------------------------------ */
+
+enum round_kind { ROUND_JOIN, ROUND_REPAIR, ROUND_RENEW };
+
+/* Asking a random majority of the seeds, silent ones replaced (R1). */
+struct round {
+	bool active;
+	enum round_kind kind;
+	uint64_t asked, pending; /* a bit per seed */
+	unsigned answered, target;
+	int64_t deadline_ms;
+	size_t found; /* new candidates */
+};
+
+struct pending_death {
+	struct msg_death death;
+	uint64_t seeds;
+	int64_t due_ms;
+};
+
+struct registration {
+	uint64_t registered; /* a bit per seed that lists me */
+	struct round round;
+	int64_t renew_ms; /* next renewal */
+	int64_t period_ms; /* as the seeds said */
+	unsigned failures; /* renewals in a row that nobody answered */
+	struct addr rotate; /* a non-neighbor drawn from renewal answers (R6) */
+	uint64_t rotate_drawn;
+	struct pending_death deaths[DEATHS_CAP];
+	unsigned death_count;
+};
+
+void registration_begin(struct step *s, enum round_kind kind);
+void registration_on_seed(struct step *s, const struct ev_seed *ev);
+void registration_tick(struct step *s);
+void registration_renew_now(struct step *s);
+int64_t registration_deadline(const struct node *n);
+/* Death of that identity to every seed, after a random short delay (R12). */
+void registration_report(struct step *s, const struct identity *id,
+			 enum death_reason reason);
+
+/* --- overlay.c: whom to link to ------------------------------------------ */
+
+struct candidate {
+	struct addr addr;
+	struct addr via; /* none: listed by a seed */
+};
+
+enum dial_purpose { DIAL_LINK, DIAL_ROTATE, DIAL_CHECK };
+
+struct dial {
+	bool used, urgent;
+	enum dial_purpose purpose;
+	uint32_t id;
+	struct candidate to;
+};
+
+struct overlay {
+	struct candidate candidates[CANDIDATES_CAP];
+	unsigned candidate_count;
+	struct dial dials[DIALS_CAP];
+	uint32_t dial_ids;
+	bool joining; /* still on the first round of dials (R1) */
+	unsigned attempt; /* of repair, for the back-off */
+	int64_t repair_ms; /* next repair round; NEVER_MS: none due */
+	unsigned lonely_rounds; /* rounds that ended without any link */
+	int64_t urgent_ms; /* when an urgent request was last granted */
+	struct addr aliases[ALIASES_CAP];
+	unsigned alias_count;
+};
+
+void overlay_init(struct node *n);
+/* True if it was news. via NULL: a seed listed it. */
+bool overlay_candidate(struct step *s, const struct addr *a,
+		       const struct addr *via);
+bool overlay_is_new(const struct node *n, const struct addr *a);
+/* Dials while links are missing; plans a repair when there is nobody left. */
+void overlay_fill(struct step *s);
+void overlay_round_done(struct step *s, enum round_kind kind,
+			unsigned answered);
+void overlay_on_request(struct step *s, const struct ev_request *ev);
+void overlay_on_dialed(struct step *s, const struct ev_dialed *ev);
+void overlay_on_bye(struct step *s, uint8_t slot, enum bye_reason reason);
+/* A link broke: tell the seeds who may be dead (R12), then repair (R5). */
+void overlay_lose(struct step *s, uint8_t slot, enum unlink_cause cause);
+void overlay_on_peer_list(struct step *s, uint8_t slot,
+			  const struct msg_peer_list *list);
+void overlay_on_get_peer_list(struct step *s, uint8_t slot,
+			      const struct msg_get_peer_list *m);
+void overlay_tick(struct step *s);
+int64_t overlay_deadline(const struct node *n);
+
+/* --- liveness.c: who is alive --------------------------------------------- */
+
+struct liveness {
+	int64_t tick_ms; /* last tick, to notice that we ourselves slept */
+	uint64_t nonces;
+};
+
+void liveness_start(struct step *s);
+void liveness_heard(struct step *s, uint8_t slot);
+void liveness_on_ask(struct step *s, uint8_t slot,
+		     const struct msg_liveliness *m);
+void liveness_on_reply(struct step *s, uint8_t slot,
+		       const struct msg_liveliness_reply *m);
+void liveness_on_checked(struct step *s, uint8_t slot, bool bytes_wait);
+void liveness_tick(struct step *s);
+int64_t liveness_deadline(const struct node *n);
+uint64_t liveness_nonce(struct node *n);
+
+/* --- gossip.c: spreading messages ------------------------------------------ */
+
+struct find {
+	bool used;
+	struct hash id;
+	link_set asked;
+	int64_t deadline_ms;
+};
+
+struct gossip {
+	struct seen seen;
+	struct origins origins;
+	struct store store;
+	struct find finds[FINDS_CAP];
+	bool syncing;
+	uint64_t sync_nonce;
+};
+
+void gossip_init(struct node *n);
+void gossip_free(struct node *n);
+void gossip_link_up(struct step *s, uint8_t slot);
+void gossip_link_down(struct step *s, uint8_t slot);
+void gossip_on_publish(struct step *s, const struct ev_publish *ev);
+void gossip_on_message(struct step *s, uint8_t slot, const struct ev_frame *f);
+void gossip_on_get_data(struct step *s, uint8_t slot,
+			const struct msg_get_data *m);
+void gossip_on_not_found(struct step *s, uint8_t slot,
+			 const struct msg_not_found *m);
+void gossip_on_find(struct step *s, const struct hash *id);
+void gossip_on_sync(struct step *s);
+void gossip_on_nonce(struct step *s, uint64_t nonce);
+void gossip_tick(struct step *s);
+int64_t gossip_deadline(const struct node *n);
+
+/* --- the node --------------------------------------------------------------- */
+
+struct node {
+	const struct config *config;
+	struct identity self;
+	bool learn_address, stopped;
+	struct rng rng;
+	struct link_state links[LINK_SLOTS];
+	struct registration registration;
+	struct overlay overlay;
+	struct liveness liveness;
+	struct gossip gossip;
+	struct node_stats stats;
+};
+
+static inline link_set link_bit(uint8_t slot)
+{
+	return slot < LINK_SLOTS ? (link_set)(1u << slot) : 0;
+}
+
+#endif

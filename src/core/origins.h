@@ -1,0 +1,47 @@
+/* One record per run that ever published: which of its messages were accepted.
+ *
+ * Records live as long as the process, so that an old message can never come
+ * back as new; only of more than `max` the longest idle one goes, and with it
+ * what the store holds of it. The peer's own record is pinned. Pure.
+ */
+#ifndef CORE_ORIGINS_H
+#define CORE_ORIGINS_H
+
+#include "base/addr.h"
+#include "core/ranges.h"
+
+#include <uthash.h>
+
+struct origin {
+	struct identity id;
+	uint64_t number; /* names the run, never used twice */
+	bool pinned;
+	struct ranges covered; /* seqs ever accepted */
+	/* What the store holds of it; the store's business. */
+	uint32_t held_oldest, held_newest; /* slots, linked by arrival */
+	uint64_t held_count, held_bytes;
+	uint32_t heap_pos;
+	/* */
+	struct origin *prev, *next; /* by use, longest idle first */
+	UT_hash_handle hh;
+};
+
+struct origins {
+	struct origin *table; /* uthash head */
+	struct origin *oldest; /* utlist head */
+	uint64_t max, made;
+};
+
+void origins_init(struct origins *o, uint64_t max);
+void origins_free(struct origins *o);
+struct origin *origins_find(const struct origins *o, const struct identity *id);
+/* A new record; NULL when out of memory. The id must not have one. */
+struct origin *origins_add(struct origins *o, const struct identity *id);
+/* It is in use: moves it away from being dropped. */
+void origins_touch(struct origins *o, struct origin *r);
+/* The record that has to go before another may be added, or NULL. */
+struct origin *origins_surplus(const struct origins *o);
+void origins_remove(struct origins *o, struct origin *r);
+uint64_t origins_count(const struct origins *o);
+
+#endif
