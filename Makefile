@@ -22,10 +22,24 @@ SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 LIBS    := libcjson inih libsodium
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DSEEDPEER_VERSION='"$(VERSION)"' \
-              -Iinclude -Isrc $(WARN) $(shell pkg-config --cflags $(LIBS)) \
+              -Iinclude -Isrc $(WARN) $(shell pkg-config --cflags $(LIBS) 2>/dev/null) \
               -pthread $(SANFLAGS) $(CPPFLAGS) $(CFLAGS)
 LINK    := $(CC) -pthread $(SANFLAGS) $(CFLAGS) $(LDFLAGS)
-LDLIBS  := $(shell pkg-config --libs $(LIBS))
+LDLIBS  := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
+
+# demo and test install what is missing before they call us again.
+ifneq ($(filter-out demo test clean,$(or $(MAKECMDGOALS),all)),)
+ifeq ($(LDLIBS),)
+$(error $(LIBS) or pkg-config are missing; scripts/deps.sh installs them)
+endif
+# Other flags, other objects: what they were built with stands in a file that
+# is written only when that changes.
+FLAGS   := $(strip $(LINK) $(ALL_CFLAGS))
+ifneq ($(strip $(file <$(BUILD)/flags)),$(FLAGS))
+$(shell mkdir -p $(BUILD))
+$(file >$(BUILD)/flags,$(FLAGS))
+endif
+endif
 
 objects = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(1)/*.c))
 BASE := $(call objects,base)
@@ -43,19 +57,23 @@ $(BIN)/seed: $(SEED) $(IO) $(PURE)
 $(BIN)/peer: $(PEER) $(IO) $(PURE)
 $(BIN)/seed $(BIN)/peer:
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(LDLIBS)
+	@echo "  LD  $@"
+	@$(LINK) -o $@ $^ $(LDLIBS)
 
-$(BUILD)/%.o: src/%.c Makefile
+$(BUILD)/%.o: src/%.c Makefile $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC  $<"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # A unit test is one file linked with everything but the mains.
 LIB := $(filter-out $(BUILD)/seed/main.o $(BUILD)/peer/main.o,$(SEED) $(PEER)) $(IO) $(PURE)
-$(BUILD)/unit/%.o: tests/unit/%.c Makefile
+$(BUILD)/unit/%.o: tests/unit/%.c Makefile $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -c -o $@ $<
+	@echo "  CC  $<"
+	@$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -c -o $@ $<
 $(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(LIB)
-	$(LINK) -o $@ $^ $(LDLIBS) -lcmocka
+	@echo "  LD  $@"
+	@$(LINK) -o $@ $^ $(LDLIBS) -lcmocka
 
 unit: $(TESTS)
 pure: $(PURE)

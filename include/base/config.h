@@ -140,7 +140,7 @@ enum err MUST_CHECK config_read_env(struct config *c, char *const *envp,
 enum err MUST_CHECK config_check(struct config *c, const char **why);
 
 /* The forms of the values, for options that are no keys: 250ms, 1.5s, 2m, 1h
- * (a bare number is seconds; exact in ms), and digits. ERR_SYNTAX, ERR_RANGE. */
+ * (a bare number is seconds; exact in ms), and digits. */
 enum err MUST_CHECK config_parse_duration(const char *text, int64_t *ms);
 enum err MUST_CHECK config_parse_count(const char *text, uint64_t *out);
 

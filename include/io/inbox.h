@@ -14,11 +14,15 @@
 #include <stdint.h>
 
 #define INBOX_READ_BYTES 65536 /* most taken from the kernel at a time */
+#define INBOX_IDLE_BYTES 4096  /* what a quiet connection keeps */
 
 struct inbox {
 	struct channel *channel;
-	struct buf raw; /* plain bytes from `start` on wait to be framed */
-	size_t start;
+	struct buf raw;
+	size_t start;      /* raw from here to `opened`: plain, to be framed */
+	size_t opened;     /* raw from here on: as received, not yet opened */
+	size_t room;       /* how much the next read should have space for */
+	unsigned calm;     /* small reads in a row */
 	uint32_t body_max; /* grows once the other side introduced itself */
 };
 

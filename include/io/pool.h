@@ -16,7 +16,7 @@
 struct job {
 	struct job *next;
 	/* Runs once and owns the job from then on. With stopped true it must
-	 * only free it: the pool ended before its turn came. */
+	 * only free it: the pool ended before its turn came (w is NULL). */
 	void (*run)(struct job *j, struct waker *w, bool stopped);
 };
 

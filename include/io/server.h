@@ -32,7 +32,7 @@ struct server_config {
 
 struct server_stats {
 	uint64_t accepted, refused; /* since the start */
-	size_t connections; /* now */
+	size_t connections;         /* now */
 };
 
 struct server;
@@ -50,7 +50,8 @@ enum err MUST_CHECK server_adopt(struct server *s, int fd,
 				 void (*serve)(void *arg, struct conn *c),
 				 void *arg);
 struct server_stats server_stats(struct server *s);
-/* No new connection from now on; those that are there live on. */
+/* No new connection from now on, they are refused; those that are there live
+ * on. Never blocks. */
 void server_stop_listening(struct server *s);
 /* Wakes everything. Idempotent. */
 void server_stop(struct server *s);

@@ -1,7 +1,8 @@
 /* A short conversation in whole messages over one connection, blocking, with
  * deadlines: how peers and seeds ask each other, and how a link is introduced.
  *
- * Owns the descriptor until talk_take_fd or talk_close. One thread at a time.
+ * Owns the descriptor until talk_take_fd or talk_close. Its inbox points into
+ * it: a talk is never copied. One thread at a time.
  */
 #ifndef IO_TALK_H
 #define IO_TALK_H
@@ -10,20 +11,30 @@
 #include "io/waker.h"
 #include "wire/message.h"
 
+#include <stdbool.h>
+
 struct talk {
 	int fd;
+	bool borrowed; /* fd and its watch are somebody else's */
 	struct channel channel;
 	struct inbox inbox;
 	struct waker *waker; /* may be NULL */
-	const char *why; /* of the last malformed frame, static text */
+	const char *why;     /* of the last malformed frame, static text */
 };
 
 /* Connects. ERR_REFUSED, ERR_TIMEOUT, ERR_STOPPED, ERR_SYSTEM. */
 enum err MUST_CHECK talk_open(struct talk *t, const struct addr *to,
 			      struct waker *w, int64_t deadline_ms);
-/* Takes over an accepted connection; body_max as for inbox_init. */
+/* Talks on a connection whose descriptor stays its owner's (a server's conn)
+ * and is watched already; w is only asked whether it was stopped. body_max as
+ * for inbox_init; raising t->inbox.body_max later is the caller's business. */
 void talk_accept(struct talk *t, int fd, struct waker *w, uint32_t body_max);
 
+/* The descriptor becomes the caller's, to close or to give to server_adopt.
+ * The talk may go on using it; what was received stays in the inbox. */
+int talk_take_fd(struct talk *t);
+
+/* All that follow: ERR_STOPPED when the waker was stopped. */
 enum err MUST_CHECK talk_send(struct talk *t, const struct message *m,
 			      int64_t deadline_ms);
 /* The next message; the caller clears it. ERR_CLOSED, ERR_RESET, ERR_TIMEOUT,

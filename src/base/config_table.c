@@ -1,4 +1,4 @@
-#include "config_table.h"
+#include "base/config_table.h"
 
 #include <assert.h>
 #include <string.h>
@@ -8,30 +8,31 @@ static const char *const colors[] = { "always", "auto", "never", NULL };
 static const char *const formats[] = { "text", "json", NULL };
 
 #define FIELD(f) offsetof(struct config, f), sizeof(((struct config *)0)->f)
-#define ROW(section, name, kind, field, min, max, off, words, preset, text)    \
-	{                                                                      \
-		section, name, kind,  FIELD(field), min,                       \
-		max,     off,  words, preset,       text                       \
+#define ROW(section, name, kind, field, min, max, off, words, preset, text) \
+	{                                                                   \
+		section, name, kind, FIELD(field), min, max, off, words,    \
+			preset, text                                        \
 	}
-#define HOSTPORT(section, name, field, min_port, or_empty, preset, text)       \
-	ROW(section, name, KIND_HOSTPORT, field, min_port, or_empty, false,    \
+#define HOSTPORT(section, name, field, min_port, or_empty, preset, text)    \
+	ROW(section, name, KIND_HOSTPORT, field, min_port, or_empty, false, \
 	    NULL, preset, text)
-#define DURATION(section, name, field, min, max, preset, text)                 \
-	ROW(section, name, KIND_DURATION, field, min, max, false, NULL,        \
+#define DURATION(section, name, field, min, max, preset, text)          \
+	ROW(section, name, KIND_DURATION, field, min, max, false, NULL, \
 	    preset, text)
 #define DURATION_OR_OFF(section, name, field, min, max, preset, text)          \
 	ROW(section, name, KIND_DURATION, field, min, max, true, NULL, preset, \
 	    text)
-#define SIZE(section, name, field, min, max, preset, text)                     \
-	ROW(section, name, KIND_SIZE, field, min, max, false, NULL, preset, text)
-#define COUNT(section, name, field, min, max, preset, text)                    \
-	ROW(section, name, KIND_COUNT, field, min, max, false, NULL, preset,   \
+#define SIZE(section, name, field, min, max, preset, text)                  \
+	ROW(section, name, KIND_SIZE, field, min, max, false, NULL, preset, \
 	    text)
-#define BOOL(section, name, field, preset, text)                               \
+#define COUNT(section, name, field, min, max, preset, text)                  \
+	ROW(section, name, KIND_COUNT, field, min, max, false, NULL, preset, \
+	    text)
+#define BOOL(section, name, field, preset, text) \
 	ROW(section, name, KIND_BOOL, field, 0, 1, false, NULL, preset, text)
-#define CHOICE(section, name, field, words, preset, text)                      \
+#define CHOICE(section, name, field, words, preset, text) \
 	ROW(section, name, KIND_CHOICE, field, 0, 0, false, words, preset, text)
-#define PATH(section, name, field, preset, text)                               \
+#define PATH(section, name, field, preset, text) \
 	ROW(section, name, KIND_TEXT, field, 0, 0, false, NULL, preset, text)
 
 #define MSEC 1u
@@ -62,7 +63,7 @@ const struct config_key config_keys[] = {
 HOSTPORT("peer", "listen", peer.listen, 0, 0, "127.0.0.1:0",
 	"Where to listen; port 0: any free one"),
 HOSTPORT("peer", "advertise", peer.advertise, 1, 1, "",
-	"What others are to dial; empty: worked out"),
+	"What others dial; empty: worked out"),
 DURATION_OR_OFF("peer", "message_interval", peer.message_interval_ms,
 	SHORTEST, DAY, "0",
 	"Demo messages this often; 0: none"),
@@ -82,20 +83,20 @@ COUNT("overlay", "max_candidates", overlay.candidates_max, 1, 4096, "64",
 	"Addresses remembered for dialing"),
 DURATION("overlay", "dial_timeout", overlay.dial_timeout_ms,
 	SHORTEST, HOUR, "3s",
-	"A dial takes this long at most"),
+	"A dial, at most"),
 DURATION("overlay", "seed_timeout", overlay.seed_timeout_ms,
 	SHORTEST, HOUR, "4s",
-	"So does a conversation with a seed"),
+	"A conversation with a seed, at most"),
 DURATION("overlay", "repair_first", overlay.repair_first_ms,
 	SHORTEST, HOUR, "50ms",
 	"First pause before links are repaired"),
 DURATION("overlay", "repair", overlay.repair_ms, SHORTEST, HOUR, "500ms",
 	"Second pause, doubled from then on"),
 DURATION("overlay", "repair_max", overlay.repair_max_ms, SHORTEST, DAY, "30s",
-	"Longest pause"),
+	"Longest pause, for want of seeds or peers"),
 DURATION("overlay", "urgent_interval", overlay.urgent_interval_ms,
 	SHORTEST, DAY, "10s",
-	"A full peer makes room this often"),
+	"For one without links, room is made this often"),
 DURATION("overlay", "tie", overlay.tie_ms, SHORTEST, HOUR, "3s",
 	"Double links younger than this: identity decides"),
 DURATION("overlay", "report_delay", overlay.report_delay_ms, 0, HOUR, "300ms",
@@ -122,7 +123,7 @@ COUNT("gossip", "max_runs", gossip.runs_max, 1, 16777216, "65536",
 COUNT("gossip", "store_messages", gossip.store_messages, 1, 16777216, "262144",
 	"Messages kept for others"),
 SIZE("gossip", "store_bytes", gossip.store_bytes, 64 * KB, 64 * GB, "64M",
-	"Memory for them"),
+	"Memory for those messages"),
 SIZE("gossip", "max_outbox", gossip.outbox_max, 16 * KB, GB, "4M",
 	"Bytes queued for one neighbor"),
 SIZE("gossip", "outbox_high", gossip.outbox_high, 4 * KB, GB, "1M",
@@ -132,11 +133,11 @@ DURATION("gossip", "publish_wait", gossip.publish_wait_ms,
 	"A publisher waits this long at most"),
 DURATION("gossip", "forward_wait", gossip.forward_wait_ms,
 	SHORTEST, HOUR, "100ms",
-	"A reader, without progress"),
+	"A forwarder waits for room, without progress"),
 DURATION("gossip", "slow", gossip.slow_ms, SHORTEST, HOUR, "10s",
-	"A neighbor is slow that took in this time"),
+	"A neighbor is slow that in this time takes"),
 SIZE("gossip", "slow_bytes", gossip.slow_bytes, 1, GB, "64K",
-	"less than this"),
+	"less than this many bytes"),
 SIZE("gossip", "max_output", gossip.output_max, 64 * KB, 4 * GB, "32M",
 	"Bytes queued for stdout"),
 
@@ -158,13 +159,13 @@ DURATION("seed", "verify_connect", seed.verify_connect_ms,
 	SHORTEST, HOUR, "3s",
 	"Time to reach a peer reported dead"),
 DURATION("seed", "verify_reply", seed.verify_reply_ms, SHORTEST, HOUR, "10s",
-	"Time for its answer"),
+	"Time for the answer of such a peer"),
 DURATION("seed", "verify_retry", seed.verify_retry_ms, SHORTEST, HOUR, "1s",
 	"Pause before the second try"),
 COUNT("seed", "max_verify", seed.verify_max, 1, 1024, "64",
 	"Peers verified at a time"),
 COUNT("seed", "verify_queue", seed.verify_queue, 1, 1048576, "4096",
-	"Peers waiting for it"),
+	"Peers waiting to be verified"),
 COUNT("seed", "max_peers", seed.peers_max, 1, 16777216, "1048576",
 	"Peers in the list"),
 
@@ -177,7 +178,7 @@ CHOICE("log", "color", log.color, colors, "always",
 CHOICE("log", "format", log.format, formats, "text",
 	"Lines for people or for programs"),
 SIZE("log", "max_size", log.max_size, 4 * KB, 64 * GB, "10M",
-	"Then a new file; one older is kept"),
+	"A larger file is renamed, one old one kept"),
 
 BOOL("security", "insecure", security.insecure, "no",
 	"Listen beyond loopback though anybody may join"),

@@ -18,7 +18,7 @@
 #define CONFIG_SEEDS_SECTION "seeds"
 
 enum config_kind {
-	KIND_TEXT, /* a path */
+	KIND_TEXT,     /* a path */
 	KIND_HOSTPORT, /* min: the smallest port; max: 1 when it may be empty */
 	KIND_DURATION,
 	KIND_SIZE,
@@ -35,7 +35,7 @@ struct config_key {
 	bool off; /* 0 is allowed though below min: it turns the thing off */
 	const char *const *words; /* of a choice, NULL behind the last */
 	const char *preset; /* the built-in default, as a person writes it */
-	const char *text; /* what it is for */
+	const char *text;   /* what it is for */
 };
 
 struct config_section {

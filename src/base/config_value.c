@@ -1,4 +1,4 @@
-#include "config_table.h"
+#include "base/config_table.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +15,8 @@ static const struct unit durations[] = {
 static const struct unit sizes[] = {
 	{ "G", 1073741824 }, { "M", 1048576 }, { "K", 1024 }, { "", 1 }
 };
-static const char *const truths[] = { "no", "yes", "false", "true",
-				      "off", "on", NULL };
+static const char *const truths[] = { "no",  "yes", "false", "true",
+				      "off", "on",  NULL };
 
 /* Digits; *p moves behind them. */
 static enum err read_digits(const char **p, uint64_t *out)
@@ -193,8 +193,10 @@ static enum err read_text(const struct config_key *k, char *field,
 		return ERR_SYNTAX;
 	if (k->kind == KIND_HOSTPORT && !(len == 0 && k->max != 0))
 		err = config_hostport(text, k->min == 0, host, &port);
-	if (err == ERR_OK)
-		memcpy(field, text, len + 1);
+	if (err == ERR_OK) {
+		memset(field, 0, k->size);
+		memcpy(field, text, len);
+	}
 	return err;
 }
 

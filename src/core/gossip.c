@@ -80,6 +80,9 @@ void gossip_on_publish(struct step *s, const struct ev_publish *ev)
 	struct origin *r = record_of(n, &n->self);
 	struct frame_head head = { 0 };
 
+	/* The first message of a run goes everywhere and grows its tree. */
+	if (ev->msg->seq == 1 && ev->frame->body_bytes <= SPREAD_BYTES)
+		head.flags = FRAME_SPREAD;
 	/* Even without a record others get it; it is sent, not received. */
 	n->stats.published++;
 	if (r != NULL)

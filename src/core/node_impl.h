@@ -21,6 +21,7 @@
 #define FIND_TIMEOUT_MS 3000
 #define ANSWER_MESSAGES 256 /* sent for one getData */
 #define ANSWER_BYTES 1048576
+#define SPREAD_BYTES 16384 /* larger first messages are not worth a flood */
 #define NEVER_MS INT64_MAX
 
 struct step {
@@ -109,6 +110,7 @@ struct dial {
 	enum dial_purpose purpose;
 	uint32_t id;
 	struct candidate to;
+	int64_t deadline_ms; /* the shell lost it if it says nothing till then */
 };
 
 struct overlay {

@@ -138,7 +138,9 @@ static bool start_dial(struct step *s, const struct candidate *to,
 			    .urgent = may_be_urgent(n),
 			    .purpose = purpose,
 			    .id = ++n->overlay.dial_ids,
-			    .to = *to };
+			    .to = *to,
+			    .deadline_ms = s->now +
+					   2 * limits(n)->dial_timeout_ms };
 	e = effects_add(s->out, EF_DIAL);
 	e->dial.id = d->id;
 	e->dial.to = to->addr;
@@ -579,10 +581,11 @@ void overlay_lose(struct step *s, uint8_t slot, enum unlink_cause cause)
 {
 	struct identity id = s->n->links[slot].info.id;
 
+	/* R12. A seed finds out which of the slow ones are just slow. */
 	link_remove(s, slot, cause, BYE_SLOW);
 	if (cause == UNLINK_RESET)
-		registration_report(s, &id, DEATH_RESET); /* R12 */
-	else if (cause == UNLINK_SILENT)
+		registration_report(s, &id, DEATH_RESET);
+	else if (cause == UNLINK_SILENT || cause == UNLINK_SLOW)
 		registration_report(s, &id, DEATH_SILENT);
 	after_loss(s);
 }
@@ -609,10 +612,29 @@ void overlay_on_get_peer_list(struct step *s, uint8_t slot,
 		       &reply->peer_list.peers);
 }
 
+/* A dial that the shell could not even start (no memory, no thread). */
+static void give_up_dials(struct step *s)
+{
+	struct overlay *o = &s->n->overlay;
+	bool gone = false;
+
+	for (unsigned i = 0; i < DIALS_CAP; i++) {
+		struct dial *d = &o->dials[i];
+
+		if (d->used && s->now >= d->deadline_ms) {
+			d->used = false;
+			gone = true;
+		}
+	}
+	if (gone)
+		overlay_fill(s);
+}
+
 void overlay_tick(struct step *s)
 {
 	struct overlay *o = &s->n->overlay;
 
+	give_up_dials(s);
 	if (s->now < o->repair_ms)
 		return;
 	o->repair_ms = NEVER_MS;
@@ -624,5 +646,11 @@ void overlay_tick(struct step *s)
 
 int64_t overlay_deadline(const struct node *n)
 {
-	return n->overlay.repair_ms;
+	int64_t due = n->overlay.repair_ms;
+
+	for (unsigned i = 0; i < DIALS_CAP; i++)
+		if (n->overlay.dials[i].used &&
+		    n->overlay.dials[i].deadline_ms < due)
+			due = n->overlay.dials[i].deadline_ms;
+	return due;
 }

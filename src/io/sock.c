@@ -151,14 +151,13 @@ enum err sock_open(const struct addr *to, int *fd)
 
 static int poll_timeout(int64_t deadline_ms)
 {
-	int64_t left;
+	int64_t now = clock_ms();
 
 	if (deadline_ms == INT64_MAX)
 		return -1;
-	left = deadline_ms - clock_ms();
-	if (left < 0)
+	if (deadline_ms <= now)
 		return 0;
-	return left > INT_MAX ? INT_MAX : (int)left;
+	return deadline_ms - now > INT_MAX ? INT_MAX : (int)(deadline_ms - now);
 }
 
 /* Looks once even when the deadline has passed. Errors of the socket count as
@@ -290,8 +289,7 @@ enum err sock_wait_writable(int fd, int64_t deadline_ms)
 
 enum err sock_send(int fd, const void *bytes, size_t n, int64_t deadline_ms)
 {
-	struct iovec v = { .iov_base = (void *)(uintptr_t)bytes,
-			   .iov_len = n };
+	struct iovec v = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = n };
 
 	for (;;) {
 		size_t sent = 0;

@@ -243,7 +243,7 @@ static uint64_t load(const void *at, size_t size)
 	return v;
 }
 
-/* -- Reading. Every reader leaves *why to read_field. -- */
+/* -- Reading. What was wrong is said in one place, read_fields. -- */
 
 /* Only valuedouble tells the truth: valueint is 2^31-1 for 1e400. */
 static bool read_integer(const cJSON *item, uint64_t lo, uint64_t hi,
@@ -383,10 +383,10 @@ static enum err read_data(struct message *m, const cJSON *object,
 	n = strlen(item->valuestring);
 	out->base64 = encoding != NULL;
 	room = out->base64 ? n / 4 * 3 : n;
-	if (room > DATA_MAX && !out->base64)
-		return ERR_SYNTAX;
+	if (out->base64 && room > DATA_MAX)
+		room = DATA_MAX; /* padding may have counted as data */
 	if (room > DATA_MAX)
-		room = DATA_MAX;
+		return ERR_SYNTAX;
 	m->memory = malloc(room + 1);
 	if (m->memory == NULL)
 		return ERR_NOMEM;
@@ -702,7 +702,7 @@ static void write_value(struct writer *w, const struct field *f,
 static bool is_written(const struct field *f, const struct message *m)
 {
 	static const char zero[sizeof(struct addr)];
-	bool flag = *(const bool *)((const char *)m + f->flag);
+	const bool *flag = (const bool *)((const char *)m + f->flag);
 
 	switch (f->presence) {
 	case ALWAYS:
@@ -712,9 +712,9 @@ static bool is_written(const struct field *f, const struct message *m)
 		return memcmp((const char *)m + f->offset, zero, f->size) != 0;
 	case MARKS:
 	case WITH:
-		return flag;
+		return *flag;
 	case WITHOUT:
-		return !flag;
+		return !*flag;
 	}
 	return false;
 }

@@ -262,9 +262,9 @@ class Conn:
         self.sock.close()
 
 
-def request(address, kind, timeout=5.0, **fields):
+def request(where, kind, timeout=5.0, **fields):
     """One short conversation: connect, ask, answer, close."""
-    with Conn(address, timeout=timeout) as conn:
+    with Conn(where, timeout=timeout) as conn:
         return conn.ask(kind, **fields)
 
 
@@ -408,6 +408,8 @@ class FakePeer:
             link.send("Peer List", count=len(self.neighbors), peers=self.neighbors)
         elif got.type == "Peer Request" and self.verdict:
             link.send("Peer Reply", verdict=self.verdict, neighbors=self.claims, **self.who)
+        elif got.type == "Bye":
+            link.finish()
 
     def register(self, seed, want=32, timeout=5.0, **fields):
         """Registers, and keeps the lease it is given. Returns the Peer List."""

@@ -67,3 +67,21 @@ def net(request, tmp_path):
 def seed(net):
     """One seed with the default settings."""
     return net.start_seeds(1)[0]
+
+
+@pytest.fixture
+def terminal(net):
+    """terminal(program, option, ...) starts a daemon on a pseudo terminal."""
+    open_ones = []
+
+    def start(*argv):
+        t = daemons.Terminal(net, list(argv), "terminal")
+        open_ones.append(t)
+        return t
+    yield start
+    problems = net.close()
+    for t in open_ones:
+        screen = t.read()
+        t.close()
+        assert not daemons.REPORT.search(screen), screen
+    assert not problems

@@ -16,8 +16,10 @@ import contextlib
 import fcntl
 import json
 import os
+import pty
 import random
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -35,7 +37,6 @@ SEED, PEER = str(BIN / "seed"), str(BIN / "peer")
 LOG_LINE = re.compile(r"^(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) "
                       r"(?P<way>in |out|-- ) (?P<rest>\S.*)$")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-# Options of a sanitizer that the caller set stay as they are.
 REPORT = re.compile(r"Sanitizer|runtime error:")
 
 
@@ -102,6 +103,12 @@ def plain(text):
     return ANSI.sub("", text)
 
 
+def environment(more=None):
+    """Ours without the variables that would configure a daemon, and `more`."""
+    out = {k: v for k, v in os.environ.items() if not k.startswith("SEEDPEER_")}
+    return {**out, **(more or {})}
+
+
 class Process:
     """One daemon. stdout and stderr go to files unless told otherwise."""
 
@@ -113,9 +120,6 @@ class Process:
         self.killed = False
         self.out_path = directory / f"{name}.out"
         self.err_path = directory / f"{name}.err"
-        environment = {k: v for k, v in os.environ.items()
-                       if k == "SEEDPEER" or not k.startswith("SEEDPEER_")}
-        environment.update(env or {})
         with contextlib.ExitStack() as files:
             how = {}
             if terminal is not None:
@@ -126,7 +130,7 @@ class Process:
                 if stdout is None:
                     stdout = files.enter_context(open(self.out_path, "wb"))
             self.popen = subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=stderr,
-                                          cwd=directory, env=environment, **how)
+                                          cwd=directory, env=environment(env), **how)
         self.pid = self.popen.pid
 
     # --- what it says
@@ -225,6 +229,37 @@ def take_terminal(fd):
     fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
 
 
+class Terminal:
+    """A pseudo terminal with a process on it."""
+
+    def __init__(self, net, argv, name):
+        self.master, slave = pty.openpty()
+        self.screen = b""
+        self.process = net.start(argv, name, terminal=slave)
+        os.close(slave)
+
+    def read(self):
+        while select.select([self.master], [], [], 0)[0]:
+            try:
+                more = os.read(self.master, 65536)
+            except OSError:
+                break
+            if not more:
+                break
+            self.screen += more
+        return plain(self.screen.decode(errors="replace")).replace("\r\n", "\n")
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def wait(self, pattern, seconds=5, after=0):
+        return wait_until(lambda: re.compile(pattern, re.M).search(self.read(), after), seconds,
+                          f"{pattern!r} on the terminal")
+
+    def close(self):
+        os.close(self.master)
+
+
 class Net:
     def __init__(self, host, directory):
         self.host = host
@@ -303,9 +338,8 @@ class Net:
     def run(self, program, *options, input=b"", timeout=20, env=None, **how):
         """A program that ends by itself. Returns its CompletedProcess."""
         how.setdefault("stdout", subprocess.PIPE)
-        environment = {**os.environ, **(env or {})}
         done = subprocess.run([program, *options], input=input, stderr=subprocess.PIPE,
-                              cwd=self.directory, timeout=timeout * SLOW, env=environment, **how)
+                              cwd=self.directory, timeout=timeout * SLOW, env=environment(env), **how)
         assert not REPORT.search(done.stderr.decode(errors="replace")), done.stderr.decode()
         return done
 

@@ -1,0 +1,154 @@
+#include "peer/door.h"
+
+#include "io/clock.h"
+#include "io/talk.h"
+#include "peer/hub.h"
+#include "peer/reader.h"
+
+#define SEND_MS 5000 /* a short answer that is not taken in this time */
+
+struct visitor {
+	struct peer *peer;
+	struct conn *conn;
+	struct talk talk;
+};
+
+static enum err answer(struct visitor *v, const struct message *m)
+{
+	log_event(v->peer->log, LOG_INFO,
+		  m->type == MSG_PEER_LIST ? KIND_PEER : KIND_LIVELINESS,
+		  WAY_OUT, message_name(m->type), &v->conn->remote, "%s", "");
+	return talk_send(&v->talk, m, clock_ms() + SEND_MS);
+}
+
+static enum err answer_liveliness(struct visitor *v, uint64_t nonce)
+{
+	struct neighbor neighbors[LINK_SLOTS];
+	struct message reply = {
+		.type = MSG_LIVELINESS_REPLY,
+		.liveliness_reply = {
+			.nonce = nonce,
+			.id = hub_self(v->peer->hub),
+			.neighbors = hub_neighbors(v->peer->hub, neighbors) }
+	};
+
+	return answer(v, &reply);
+}
+
+static enum err answer_list(struct visitor *v, uint32_t want)
+{
+	struct neighbor neighbors[LINK_SLOTS];
+	struct addr addrs[LINK_SLOTS];
+	size_t n = hub_neighbors(v->peer->hub, neighbors);
+	struct message reply = { .type = MSG_PEER_LIST };
+
+	for (size_t i = 0; i < n; i++)
+		addrs[i] = neighbors[i].id.addr;
+	reply.peer_list.count = n;
+	reply.peer_list.peers.v = addrs;
+	reply.peer_list.peers.n = n < want ? n : want;
+	return answer(v, &reply);
+}
+
+/* The visitor wants to be a neighbor: the connection is a link from here on,
+ * if only to hear our refusal. */
+static void introduce(struct visitor *v, const struct msg_peer_request *m)
+{
+	struct peer *p = v->peer;
+	struct link *l = reader_link(p, &v->talk, &m->id.addr);
+
+	if (l == NULL) {
+		count_reject(p, REJECT_MEMORY);
+		return;
+	}
+	if (!hub_on_request(p->hub, l, &v->conn->remote, m))
+		link_finish(l);
+	reader_run(p, l);
+	link_release(l);
+}
+
+static void log_asked(struct visitor *v, const struct message *m)
+{
+	struct log *log = v->peer->log;
+	const char *name = message_name(m->type);
+
+	if (m->type == MSG_PEER_REQUEST)
+		log_event(log, LOG_INFO, KIND_PEER, WAY_IN, name,
+			  &m->peer_request.id.addr, "neighbors=%llu%s",
+			  (unsigned long long)m->peer_request.neighbors,
+			  m->peer_request.urgent ? " urgent" : "");
+	else
+		log_event(log, LOG_INFO,
+			  m->type == MSG_LIVELINESS ? KIND_LIVELINESS
+						    : KIND_PEER,
+			  WAY_IN, name, &v->conn->remote, "%s", "");
+}
+
+/* False: the conversation is over. */
+static bool serve_one(struct visitor *v, const struct message *m)
+{
+	log_asked(v, m);
+	switch (m->type) {
+	case MSG_LIVELINESS:
+		return answer_liveliness(v, m->liveliness.nonce) == ERR_OK;
+	case MSG_GET_PEER_LIST:
+		return answer_list(v, m->get_peer_list.want) == ERR_OK;
+	case MSG_PEER_REQUEST:
+		introduce(v, &m->peer_request);
+		return false;
+	default:
+		count_reject(v->peer, REJECT_UNEXPECTED);
+		log_event(v->peer->log, LOG_WARN, KIND_WARNING, WAY_IN,
+			  "unexpected", &v->conn->remote, "%s; closing",
+			  message_name(m->type));
+		return false;
+	}
+}
+
+static void log_end(struct visitor *v, enum err e, bool introduced)
+{
+	struct log *log = v->peer->log;
+
+	if (e == ERR_CLOSED || e == ERR_STOPPED || e == ERR_RESET ||
+	    (e == ERR_TIMEOUT && introduced)) {
+		log_event(log, LOG_DEBUG, KIND_PLAIN, WAY_NONE, "closed",
+			  &v->conn->remote, "%s", err_text(e));
+		return;
+	}
+	count_reject(v->peer, e == ERR_TIMEOUT ? REJECT_HANDSHAKE
+					       : REJECT_MALFORMED);
+	log_event(log, LOG_WARN, KIND_WARNING, WAY_IN,
+		  e == ERR_TIMEOUT ? "handshake" : "malformed",
+		  &v->conn->remote, "%s%s%s; closing", err_text(e),
+		  v->talk.why != NULL ? ": " : "",
+		  v->talk.why != NULL ? v->talk.why : "");
+}
+
+void door_serve(void *ctx, struct conn *c)
+{
+	struct visitor v = { .peer = ctx, .conn = c };
+	const struct config_liveness *times = &v.peer->config->liveness;
+	int64_t wait_ms = times->handshake_ms;
+	bool introduced = false, go_on = true;
+	enum err e = ERR_OK;
+
+	talk_accept(&v.talk, c->fd, &c->waker, FRAME_BODY_STRANGER_MAX);
+	while (go_on) {
+		struct message m = { 0 };
+
+		e = talk_recv(&v.talk, &m, clock_ms() + wait_ms);
+		if (e == ERR_UNKNOWN) {
+			count_reject(v.peer, REJECT_UNKNOWN_TYPE);
+			continue;
+		}
+		if (e != ERR_OK)
+			break;
+		introduced = true;
+		wait_ms = times->idle_ms;
+		go_on = serve_one(&v, &m);
+		message_clear(&m);
+	}
+	if (go_on)
+		log_end(&v, e, introduced);
+	talk_close(&v.talk);
+}

@@ -1,0 +1,303 @@
+#include "peer/input.h"
+
+#include "io/clock.h"
+#include "io/thread.h"
+#include "peer/console.h"
+#include "peer/hub.h"
+#include "peer/output.h"
+#include "peer/publisher.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define READ_BYTES 65536
+#define COUNT_REST_BYTES (64 * 1048576) /* read only to say what was not sent */
+
+/* Everything but the two descriptors belongs to the input thread until it is
+ * joined. */
+struct input {
+	struct peer *peer; /* (c) */
+	int wake_fd; /* (c) */
+	bool terminal; /* (c) there is somebody to prompt */
+	pthread_t thread;
+	struct buf buf; /* read, not used yet */
+	size_t start;
+	size_t line_max; /* longer ones are refused, not cut */
+	bool skipping; /* inside of a line that was refused */
+	bool ended; /* end of stdin */
+	bool stopped;
+	uint64_t line_number, refused, unsent;
+};
+
+static bool was_stopped(struct input *in)
+{
+	struct pollfd fd = { .fd = in->wake_fd, .events = POLLIN };
+
+	if (!in->stopped && poll(&fd, 1, 0) > 0)
+		in->stopped = true;
+	return in->stopped;
+}
+
+/* --- reading lines ---------------------------------------------------------- */
+
+/* Waits for more; false at the end of stdin, or when stopped. */
+static bool fill(struct input *in)
+{
+	struct pollfd fds[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
+				 { .fd = in->wake_fd, .events = POLLIN } };
+	ssize_t n = -1;
+
+	buf_drop(&in->buf, in->start);
+	in->start = 0;
+	if (!buf_reserve(&in->buf, READ_BYTES)) {
+		in->ended = true;
+		return false;
+	}
+	while (n < 0) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (fds[1].revents != 0) {
+			in->stopped = true;
+			return false;
+		}
+		n = read(STDIN_FILENO, in->buf.data + in->buf.len, READ_BYTES);
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			break;
+	}
+	if (n <= 0) {
+		in->ended = true; /* an unreadable stdin is an ended one */
+		return false;
+	}
+	in->buf.len += (size_t)n;
+	return true;
+}
+
+static void refuse_line(struct input *in, size_t n)
+{
+	in->refused++;
+	fprintf(stderr,
+		"peer: line %llu has %s%zu bytes, at most %zu are allowed: "
+		"not sent\n",
+		(unsigned long long)in->line_number + 1,
+		in->ended ? "" : "more than ", n, in->line_max);
+}
+
+/* The next line, without its newline; the last one may have none. Lines over
+ * line_max are refused here, whole. Valid until the next call. */
+static bool next_line(struct input *in, const char **line, size_t *n)
+{
+	for (;;) {
+		const char *p = in->buf.data + in->start;
+		size_t have = in->buf.len - in->start;
+		const char *nl = have > 0 ? memchr(p, '\n', have) : NULL;
+		size_t len = nl != NULL ? (size_t)(nl - p) : have;
+
+		if (nl == NULL && len <= in->line_max && !in->ended &&
+		    !in->stopped) {
+			fill(in);
+			continue;
+		}
+		if (in->stopped || (nl == NULL && in->ended && len == 0))
+			return false;
+		if (nl == NULL && !in->ended) { /* too long already */
+			if (!in->skipping)
+				refuse_line(in, in->line_max);
+			in->skipping = true;
+			in->start = in->buf.len;
+			fill(in);
+			continue;
+		}
+		in->start += len + (nl != NULL);
+		in->line_number++;
+		if (in->skipping || len > in->line_max) {
+			if (!in->skipping)
+				refuse_line(in, len);
+			in->skipping = false;
+			continue;
+		}
+		*line = p;
+		*n = len;
+		return true;
+	}
+}
+
+/* --- the prompt ----------------------------------------------------------------- */
+
+static void show(struct input *in, const char *text)
+{
+	struct buf b = { 0 };
+
+	if (!in->terminal)
+		return;
+	buf_str(&b, text);
+	output_text(in->peer->output, &b);
+	buf_free(&b);
+}
+
+static void run_prompt(struct input *in)
+{
+	const char *line;
+	size_t n;
+
+	show(in, CONSOLE_MENU CONSOLE_PROMPT);
+	while (next_line(in, &line, &n)) {
+		if (!console_line(in->peer, line, n)) {
+			peer_finish(in->peer, EXIT_DONE);
+			return;
+		}
+		show(in, CONSOLE_PROMPT);
+	}
+	if (!in->stopped)
+		show(in, "\n");
+}
+
+/* --- --send -------------------------------------------------------------------------- */
+
+static uint64_t count_lines(const char *p, size_t n, bool *open)
+{
+	uint64_t lines = 0;
+
+	for (size_t i = 0; i < n; i++)
+		lines += p[i] == '\n';
+	if (n > 0)
+		*open = p[n - 1] != '\n';
+	return lines;
+}
+
+/* Lines that stand in the buffer, and that stdin has without waiting. */
+static uint64_t count_unsent(struct input *in)
+{
+	struct pollfd fd = { .fd = STDIN_FILENO, .events = POLLIN };
+	size_t total = 0;
+	bool open = false;
+	uint64_t lines = count_lines(in->buf.data + in->start,
+				     in->buf.len - in->start, &open);
+	char chunk[4096];
+
+	while (!in->ended && total < COUNT_REST_BYTES && poll(&fd, 1, 0) > 0) {
+		ssize_t n = read(STDIN_FILENO, chunk, sizeof chunk);
+
+		if (n <= 0)
+			break;
+		total += (size_t)n;
+		lines += count_lines(chunk, (size_t)n, &open);
+	}
+	return lines + open;
+}
+
+static void say_alone(struct input *in)
+{
+	fprintf(stderr, "peer: no neighbor within %lld s\n",
+		(long long)in->peer->options->wait_ms / 1000);
+}
+
+/* Publishes one line, waiting for a neighbor if there is none. */
+static enum err send_line(struct input *in, const char *line, size_t n)
+{
+	struct peer *p = in->peer;
+
+	if (!hub_wait_neighbor(p->hub, clock_ms() + p->options->wait_ms))
+		return was_stopped(in) ? ERR_STOPPED : ERR_TIMEOUT;
+	return publisher_send(p, line, n, true);
+}
+
+/* Everything is published: wait until a neighbor has it all. */
+static enum err wait_taken(struct input *in)
+{
+	const struct options *o = in->peer->options;
+
+	if (in->line_number == in->refused)
+		return ERR_OK;
+	return hub_wait_taken(in->peer->hub, o->wait_ms);
+}
+
+static int status_of(struct input *in, enum err e)
+{
+	if (e == ERR_TIMEOUT)
+		return EXIT_UNREACHABLE;
+	return e != ERR_OK || in->refused > 0 || in->unsent > 0 ? EXIT_FAILED
+								: EXIT_DONE;
+}
+
+static void run_send(struct input *in)
+{
+	const char *line;
+	size_t n;
+	enum err e = ERR_OK;
+
+	while (e == ERR_OK && next_line(in, &line, &n)) {
+		e = send_line(in, line, n);
+		if (e == ERR_NOMEM)
+			fprintf(stderr, "peer: out of memory\n");
+		if (e != ERR_OK)
+			in->unsent++;
+	}
+	if (e != ERR_OK || in->stopped)
+		in->unsent += count_unsent(in);
+	else
+		e = wait_taken(in);
+	if (e == ERR_TIMEOUT)
+		say_alone(in);
+	if (e != ERR_OK || !in->peer->options->receive)
+		peer_finish(in->peer, status_of(in, e));
+}
+
+/* --- life ------------------------------------------------------------------------------ */
+
+static void *run_input(void *arg)
+{
+	struct input *in = arg;
+
+	if (in->peer->options->send)
+		run_send(in);
+	else
+		run_prompt(in);
+	return NULL;
+}
+
+enum err input_start(struct input **out, struct peer *p)
+{
+	struct input *in = calloc(1, sizeof *in);
+	enum err e = ERR_SYSTEM;
+
+	if (in == NULL)
+		return ERR_NOMEM;
+	in->peer = p;
+	in->terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	in->line_max = (size_t)p->config->gossip.data_max;
+	if (!p->options->send)
+		in->line_max += sizeof "send ";
+	in->wake_fd = eventfd(0, EFD_CLOEXEC);
+	if (in->wake_fd >= 0)
+		e = thread_start(&in->thread, run_input, in, "input");
+	if (e != ERR_OK) {
+		if (in->wake_fd >= 0)
+			close(in->wake_fd);
+		free(in);
+		return e;
+	}
+	*out = in;
+	return ERR_OK;
+}
+
+void input_stop(struct input *in)
+{
+	(void)!eventfd_write(in->wake_fd, 1);
+}
+
+uint64_t input_join(struct input *in)
+{
+	uint64_t unsent;
+
+	thread_join(in->thread);
+	unsent = in->unsent;
+	close(in->wake_fd);
+	buf_free(&in->buf);
+	free(in);
+	return unsent;
+}

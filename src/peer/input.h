@@ -1,0 +1,17 @@
+/* The stdin thread: prompt commands, or with --send one message per line.
+ * Waits for stdin together with a wake-up, so that it can be stopped at any
+ * time. */
+#ifndef PEER_INPUT_H
+#define PEER_INPUT_H
+
+#include "peer/peer.h"
+
+struct input;
+
+enum err MUST_CHECK input_start(struct input **in, struct peer *p);
+void input_stop(struct input *in); /* asks, never blocks */
+/* After input_stop, hub_stop and server_stop. Returns how many lines of
+ * --send were not published, frees it. */
+uint64_t input_join(struct input *in);
+
+#endif

@@ -1,0 +1,464 @@
+#include "peer/output.h"
+
+#include "base/utf8.h"
+#include "io/clock.h"
+#include "io/thread.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ITEM_OVERHEAD 256 /* counted on top of a body: the parcel itself */
+#define WRITE_BYTES 65536 /* formatted before a write */
+#define PIPE_SAFE_BYTES 4096 /* a writable pipe takes this without blocking */
+#define GAPS_MAX 1024 /* separate gaps waiting; then they grow together */
+
+enum item_kind { ITEM_MESSAGE, ITEM_TEXT, ITEM_GAP };
+
+struct item {
+	struct item *next;
+	enum item_kind kind;
+	struct parcel *parcel; /* MESSAGE */
+	struct buf text; /* TEXT */
+	struct identity run; /* GAP, with the seqs not printed */
+	uint64_t first, last, messages;
+};
+
+/* (c) constant, (q) mu, (w) the writing thread */
+struct output {
+	struct output_config config; /* (c) */
+	bool terminal; /* (c) */
+	int fd; /* (c) may be a non-blocking twin of config.fd */
+	int wake_fd; /* (c) eventfd */
+	size_t write_max; /* (c) */
+	struct mutex mu;
+	struct cond work;
+	struct item *head, **tail; /* (q) */
+	struct item *last_gap; /* (q) the tail if it is a gap */
+	size_t bytes; /* (q) */
+	unsigned gaps; /* (q) */
+	uint64_t lost; /* (q) */
+	bool closing; /* (q) */
+	int64_t deadline_ms; /* (q) valid when closing */
+	bool ended; /* (q) nothing is printed any more */
+	uint64_t printed; /* (w) */
+	struct buf out; /* (w) */
+	pthread_t thread; /* (c) */
+};
+
+/* --- formatting --------------------------------------------------------------- */
+
+static void format_json(struct buf *b, const struct parcel *p)
+{
+	const struct msg_message *m = &p->msg.message;
+	bool text = utf8_valid(m->data, m->data_bytes) &&
+		    (m->data_bytes == 0 ||
+		     memchr(m->data, 0, m->data_bytes) == NULL);
+	char id[HASH_HEX + 1], origin[ADDR_TEXT_MAX];
+
+	hash_format(&p->id, id);
+	addr_format(&m->origin.addr, origin);
+	buf_fmt(b,
+		"{\"id\":\"%s\",\"origin\":\"%s\",\"incarnation\":%llu,"
+		"\"seq\":%llu,\"time_ms\":%lld,\"hops\":%u,\"data\":",
+		id, origin, (unsigned long long)m->origin.incarnation,
+		(unsigned long long)m->seq, (long long)m->time_ms,
+		p->head.hops + 1u);
+	if (text) {
+		buf_json(b, m->data, m->data_bytes);
+	} else {
+		size_t n = base64_size(m->data_bytes);
+
+		buf_char(b, '"');
+		if (buf_reserve(b, n + 1)) {
+			base64_encode(m->data, m->data_bytes, b->data + b->len);
+			b->len += n;
+		}
+		buf_str(b, "\",\"encoding\":\"base64\"");
+	}
+	buf_char(b, '}');
+}
+
+static void format_plain(struct buf *b, const uint8_t *data, size_t n)
+{
+	while (n > 0) {
+		const uint8_t *nl = memchr(data, '\n', n);
+		size_t len = nl != NULL ? (size_t)(nl - data) : n;
+
+		buf_add(b, data, len);
+		if (nl == NULL)
+			return;
+		buf_str(b, "\\n"); /* a message stays a line */
+		data += len + 1;
+		n -= len + 1;
+	}
+}
+
+void output_format(struct buf *b, const struct parcel *p, bool json,
+		   bool terminal)
+{
+	const struct msg_message *m = &p->msg.message;
+
+	if (json)
+		format_json(b, p);
+	else if (terminal)
+		buf_visible(b, m->data, m->data_bytes);
+	else
+		format_plain(b, m->data, m->data_bytes);
+	buf_char(b, '\n');
+}
+
+static void format_gap(struct output *o, const struct item *i)
+{
+	char origin[ADDR_TEXT_MAX];
+
+	addr_format(&i->run.addr, origin);
+	if (o->config.json)
+		buf_fmt(&o->out,
+			"{\"event\":\"gap\",\"origin\":\"%s\","
+			"\"incarnation\":%llu,\"first\":%llu,\"last\":%llu}\n",
+			origin, (unsigned long long)i->run.incarnation,
+			(unsigned long long)i->first,
+			(unsigned long long)i->last);
+	fprintf(stderr,
+		"peer: %llu messages not printed, stdout was not read: "
+		"%s seq %llu to %llu\n",
+		(unsigned long long)i->messages, origin,
+		(unsigned long long)i->first, (unsigned long long)i->last);
+}
+
+/* --- the queue ------------------------------------------------------------------- */
+
+static size_t item_bytes(const struct item *i)
+{
+	switch (i->kind) {
+	case ITEM_MESSAGE:
+		return i->parcel->frame->body_bytes + ITEM_OVERHEAD;
+	case ITEM_TEXT:
+		return i->text.len + ITEM_OVERHEAD;
+	case ITEM_GAP:
+		break;
+	}
+	return 0;
+}
+
+static void item_free(struct item *i)
+{
+	parcel_release(i->parcel);
+	buf_free(&i->text);
+	free(i);
+}
+
+static void append_locked(struct output *o, struct item *i) NEEDS(o->mu)
+{
+	*o->tail = i;
+	o->tail = &i->next;
+	o->last_gap = i->kind == ITEM_GAP ? i : NULL;
+	o->bytes += item_bytes(i);
+	cond_signal(&o->work);
+}
+
+/* The message does not fit: note it where it would have stood. */
+static void miss_locked(struct output *o, const struct msg_message *m)
+	NEEDS(o->mu)
+{
+	struct item *gap = o->last_gap;
+	bool same = gap != NULL && identity_equal(&gap->run, &m->origin);
+
+	o->lost++;
+	if (same && (m->seq == gap->last + 1 || o->gaps >= GAPS_MAX)) {
+		gap->last = m->seq > gap->last ? m->seq : gap->last;
+		gap->first = m->seq < gap->first ? m->seq : gap->first;
+		gap->messages++;
+		return;
+	}
+	if (o->gaps >= GAPS_MAX)
+		return; /* counted all the same */
+	gap = calloc(1, sizeof *gap);
+	if (gap == NULL)
+		return;
+	gap->kind = ITEM_GAP;
+	gap->run = m->origin;
+	gap->first = gap->last = m->seq;
+	gap->messages = 1;
+	o->gaps++;
+	append_locked(o, gap);
+}
+
+void output_message(struct output *o, struct parcel *p)
+{
+	struct item *i = calloc(1, sizeof *i);
+
+	mutex_lock(&o->mu);
+	if (o->ended || o->closing) {
+		o->lost += o->closing;
+		free(i);
+	} else if (i == NULL || o->bytes + p->frame->body_bytes +
+						ITEM_OVERHEAD >
+					o->config.max_bytes) {
+		miss_locked(o, &p->msg.message);
+		free(i);
+	} else {
+		i->kind = ITEM_MESSAGE;
+		i->parcel = parcel_hold(p);
+		append_locked(o, i);
+	}
+	mutex_unlock(&o->mu);
+}
+
+void output_text(struct output *o, struct buf *b)
+{
+	struct item *i = calloc(1, sizeof *i);
+
+	mutex_lock(&o->mu);
+	if (i == NULL || b->failed || o->ended || o->closing ||
+	    o->bytes + b->len > o->config.max_bytes) {
+		free(i);
+		buf_reset(b);
+	} else {
+		i->kind = ITEM_TEXT;
+		i->text = *b;
+		*b = (struct buf){ 0 };
+		append_locked(o, i);
+	}
+	mutex_unlock(&o->mu);
+}
+
+uint64_t output_lost(struct output *o)
+{
+	uint64_t lost;
+
+	mutex_lock(&o->mu);
+	lost = o->lost;
+	mutex_unlock(&o->mu);
+	return lost;
+}
+
+/* --- writing ------------------------------------------------------------------------ */
+
+static int64_t write_deadline(struct output *o)
+{
+	int64_t deadline;
+
+	mutex_lock(&o->mu);
+	deadline = o->closing ? o->deadline_ms : INT64_MAX;
+	mutex_unlock(&o->mu);
+	return deadline;
+}
+
+/* Until stdout takes something, or the stop's deadline. */
+static bool wait_writable(struct output *o)
+{
+	for (;;) {
+		struct pollfd fds[2] = { { .fd = o->fd, .events = POLLOUT },
+					 { .fd = o->wake_fd,
+					   .events = POLLIN } };
+		int64_t deadline = write_deadline(o), left = -1;
+		/* Once closing, the eventfd stays readable: do not poll it. */
+		nfds_t n = deadline == INT64_MAX ? 2 : 1;
+
+		if (n == 1) {
+			left = deadline - clock_ms();
+			if (left <= 0)
+				return false;
+		}
+		if (poll(fds, n, (int)left) < 0 && errno != EINTR)
+			return false;
+		if (fds[0].revents != 0)
+			return true;
+	}
+}
+
+/* The reader went away (a quiet end), or the disk is full (a loud one). */
+static void end_output(struct output *o, int error)
+{
+	mutex_lock(&o->mu);
+	o->ended = true;
+	mutex_unlock(&o->mu);
+	buf_reset(&o->out);
+	if (error != EPIPE)
+		fprintf(stderr, "peer: cannot write stdout: %s\n",
+			strerror(error));
+	peer_finish(o->config.peer, error == EPIPE ? EXIT_DONE : EXIT_OUTPUT);
+}
+
+static bool write_out(struct output *o)
+{
+	size_t done = 0;
+
+	while (done < o->out.len) {
+		size_t n = o->out.len - done;
+		ssize_t w;
+
+		if (!wait_writable(o))
+			break;
+		w = write(o->fd, o->out.data + done,
+			  n < o->write_max ? n : o->write_max);
+		if (w >= 0) {
+			done += (size_t)w;
+		} else if (errno != EAGAIN && errno != EINTR) {
+			end_output(o, errno);
+			return false;
+		}
+	}
+	buf_drop(&o->out, done);
+	return o->out.len == 0;
+}
+
+/* Formats one item; true once the wanted number of messages is printed. */
+static bool print_item(struct output *o, const struct item *i)
+{
+	if (i->kind == ITEM_MESSAGE) {
+		output_format(&o->out, i->parcel, o->config.json, o->terminal);
+		o->printed++;
+		return o->printed == o->config.count;
+	}
+	if (i->kind == ITEM_TEXT)
+		buf_add(&o->out, i->text.data, i->text.len);
+	else
+		format_gap(o, i);
+	return false;
+}
+
+static struct item *next_item(struct output *o)
+{
+	struct item *i;
+
+	mutex_lock(&o->mu);
+	i = o->head;
+	if (i != NULL) {
+		o->head = i->next;
+		if (o->head == NULL)
+			o->tail = &o->head;
+		if (i == o->last_gap)
+			o->last_gap = NULL;
+		o->gaps -= i->kind == ITEM_GAP;
+		o->bytes -= item_bytes(i);
+	}
+	mutex_unlock(&o->mu);
+	return i;
+}
+
+/* Writes what is queued; false when the output is over. */
+static bool drain(struct output *o)
+{
+	struct item *i;
+
+	while ((i = next_item(o)) != NULL) {
+		bool last = print_item(o, i);
+
+		item_free(i);
+		if (o->out.failed) { /* out of memory for one line */
+			buf_reset(&o->out);
+			continue;
+		}
+		if (o->out.len < WRITE_BYTES && !last)
+			continue;
+		if (!write_out(o))
+			return false;
+		if (last) {
+			mutex_lock(&o->mu);
+			o->ended = true;
+			mutex_unlock(&o->mu);
+			peer_finish(o->config.peer, EXIT_DONE);
+			return false;
+		}
+	}
+	return write_out(o);
+}
+
+static void *run_output(void *arg)
+{
+	struct output *o = arg;
+	bool going = true;
+
+	while (going) {
+		mutex_lock(&o->mu);
+		while (o->head == NULL && !o->closing)
+			cond_wait(&o->work, &o->mu);
+		going = o->head != NULL;
+		mutex_unlock(&o->mu);
+		if (going)
+			going = drain(o);
+	}
+	return NULL;
+}
+
+/* --- life -------------------------------------------------------------------------------- */
+
+/* A pipe or terminal opened anew has flags of its own: we can make it
+ * non-blocking without doing that to whoever shares our stdout. */
+static void open_twin(struct output *o)
+{
+	struct stat st;
+	char path[64];
+
+	o->fd = o->config.fd;
+	o->write_max = WRITE_BYTES;
+	if (fstat(o->fd, &st) != 0 ||
+	    (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode)))
+		return;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", o->config.fd);
+	o->fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (o->fd < 0) {
+		o->fd = o->config.fd;
+		o->write_max = PIPE_SAFE_BYTES;
+	}
+}
+
+enum err output_start(struct output **out, const struct output_config *c)
+{
+	struct output *o = calloc(1, sizeof *o);
+	enum err e;
+
+	if (o == NULL)
+		return ERR_NOMEM;
+	o->config = *c;
+	o->tail = &o->head;
+	o->terminal = isatty(c->fd);
+	o->wake_fd = eventfd(0, EFD_CLOEXEC);
+	if (o->wake_fd < 0) {
+		free(o);
+		return ERR_SYSTEM;
+	}
+	open_twin(o);
+	mutex_init(&o->mu);
+	cond_init(&o->work);
+	e = thread_start(&o->thread, run_output, o, "output");
+	if (e == ERR_OK)
+		*out = o;
+	return e; /* on failure the process ends: nothing to tidy */
+}
+
+uint64_t output_close(struct output *o, int64_t deadline_ms)
+{
+	uint64_t left = 0;
+	struct item *i;
+
+	mutex_lock(&o->mu);
+	o->closing = true;
+	o->deadline_ms = deadline_ms;
+	cond_signal(&o->work);
+	mutex_unlock(&o->mu);
+	(void)!eventfd_write(o->wake_fd, 1);
+	thread_join(o->thread);
+	while ((i = next_item(o)) != NULL) {
+		left += i->kind == ITEM_MESSAGE && !o->ended;
+		left += i->kind == ITEM_GAP && !o->ended ? i->messages : 0;
+		item_free(i);
+	}
+	if (o->fd != o->config.fd)
+		close(o->fd);
+	close(o->wake_fd);
+	buf_free(&o->out);
+	cond_destroy(&o->work);
+	mutex_destroy(&o->mu);
+	free(o);
+	return left;
+}

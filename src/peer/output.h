@@ -1,0 +1,42 @@
+/* stdout, and the only thread that writes it.
+ *
+ * A queue of up to max bytes stands between the network and whoever reads us:
+ * a full pipe never holds up a link. What does not fit is not dropped in
+ * silence: a gap says which messages are missing. stdout is never waited for
+ * without also listening for the stop.
+ * output_message may be called under node.mu.
+ */
+#ifndef PEER_OUTPUT_H
+#define PEER_OUTPUT_H
+
+#include "base/buf.h"
+#include "peer/parcel.h"
+#include "peer/peer.h"
+
+struct output;
+
+struct output_config {
+	int fd;
+	size_t max_bytes;
+	uint64_t count; /* end the peer after so many messages; 0: never */
+	bool json;
+	struct peer *peer; /* told when the output ends (peer_finish) */
+};
+
+enum err MUST_CHECK output_start(struct output **o,
+				 const struct output_config *c);
+/* A delivered message. */
+void output_message(struct output *o, struct parcel *p);
+/* Text of the prompt; the buffer is emptied. Waits for nothing. */
+void output_text(struct output *o, struct buf *b);
+/* Messages that could not be printed, so far. */
+uint64_t output_lost(struct output *o);
+/* No more is queued; what is there is written until the deadline. Returns how
+ * many messages remained unwritten. Frees it. */
+uint64_t output_close(struct output *o, int64_t deadline_ms);
+
+/* One message as --receive prints it, with its newline. */
+void output_format(struct buf *b, const struct parcel *p, bool json,
+		   bool terminal);
+
+#endif

@@ -1,0 +1,220 @@
+#include "peer/reader.h"
+
+#include "io/clock.h"
+#include "io/server.h"
+#include "peer/hub.h"
+
+#include <string.h>
+
+#define BATCH_MAX 256 /* frames handed over at once */
+
+struct batch {
+	struct parcel *parcels[BATCH_MAX];
+	size_t n;
+	bool full; /* more frames may wait in the inbox */
+	enum err breach; /* what ended it early, or ERR_OK */
+	const char *why;
+};
+
+struct link *reader_link(struct peer *p, struct talk *t, const struct addr *who)
+{
+	const struct config_gossip *c = &p->config->gossip;
+	struct link_limits limits = { .outbox_max = c->outbox_max,
+				      .slow_ms = c->slow_ms,
+				      .slow_bytes = c->slow_bytes };
+	struct link *l = link_new(t, &limits, &p->counters.bytes_out);
+
+	if (l == NULL)
+		return NULL;
+	l->who = *who;
+	l->owner = p;
+	return l;
+}
+
+/* --- collecting ----------------------------------------------------------- */
+
+static void collect(struct link *l, struct batch *b)
+{
+	b->n = 0;
+	b->full = true;
+	b->breach = ERR_OK;
+	b->why = "bad frame header";
+	while (b->n < BATCH_MAX) {
+		struct frame_head head;
+		struct frame *f = NULL;
+		struct parcel *p;
+		enum err e = inbox_next(&l->inbox, &head, &f);
+
+		if (e == ERR_NOT_FOUND) {
+			b->full = false;
+			return;
+		}
+		p = e == ERR_OK ? parcel_new(&head, f) : NULL;
+		if (p == NULL) {
+			b->breach = e == ERR_OK ? ERR_NOMEM : e;
+			return;
+		}
+		if (codec_looks_like_message(p->frame->body,
+					     p->frame->body_bytes))
+			parcel_identify(p);
+		p->wall_ms = clock_wall_ms();
+		b->parcels[b->n++] = p;
+	}
+}
+
+/* Drops the i-th parcel and what follows it. */
+static void cut(struct batch *b, size_t i)
+{
+	for (size_t k = i; k < b->n; k++)
+		parcel_release(b->parcels[k]);
+	b->n = i;
+}
+
+/* Parses what is not known already. Unknown types vanish here: they are never
+ * forwarded. A malformed one ends the batch, and the link. */
+static void parse(struct peer *p, struct batch *b)
+{
+	bool seen[BATCH_MAX];
+	size_t kept = 0;
+
+	hub_mark_seen(p->hub, b->parcels, b->n, seen);
+	for (size_t i = 0; i < b->n; i++) {
+		struct parcel *c = b->parcels[i];
+		enum err e = seen[i] ? ERR_OK : parcel_parse(c, &b->why);
+
+		if (e == ERR_UNKNOWN) {
+			count_reject(p, REJECT_UNKNOWN_TYPE);
+			parcel_release(c);
+			continue;
+		}
+		if (e != ERR_OK) {
+			cut(b, i);
+			b->breach = e;
+			break;
+		}
+		if (c->parsed && c->msg.type == MSG_MESSAGE)
+			parcel_identify(c);
+		b->parcels[kept++] = c;
+	}
+	b->n = kept;
+}
+
+/* --- telling people ----------------------------------------------------------- */
+
+static void log_message(struct peer *p, const struct link *l,
+			const struct parcel *c)
+{
+	const struct msg_message *m = &c->msg.message;
+	char origin[ADDR_TEXT_MAX];
+	size_t shown = m->data_bytes < LOG_TEXT_MAX ? m->data_bytes
+						    : LOG_TEXT_MAX;
+
+	addr_format(&m->origin.addr, origin);
+	log_event(p->log, LOG_INFO, KIND_MESSAGE, WAY_IN, "Message", &l->who,
+		  "origin=%s seq=%llu hops=%u bytes=%zu %.*s", origin,
+		  (unsigned long long)m->seq, c->head.hops + 1u, m->data_bytes,
+		  (int)shown, (const char *)m->data);
+}
+
+static void log_parcel(struct peer *p, const struct link *l,
+		       const struct parcel *c)
+{
+	enum message_type type = c->parsed ? c->msg.type : MSG_MESSAGE;
+	const char *name = message_name(type);
+
+	if (c->delivered)
+		log_message(p, l, c);
+	else if (type == MSG_LIVELINESS || type == MSG_LIVELINESS_REPLY)
+		log_event(p->log, LOG_INFO, KIND_LIVELINESS, WAY_IN, name,
+			  &l->who, "%s", "");
+	else if (type == MSG_BYE)
+		log_event(p->log, LOG_INFO, KIND_PEER, WAY_IN, name, &l->who,
+			  "%s", bye_reason_name(c->msg.bye.reason));
+	else if (type == MSG_MESSAGE)
+		log_event(p->log, LOG_DEBUG, KIND_MESSAGE, WAY_IN, name,
+			  &l->who, "%s", "a copy");
+	else
+		log_event(p->log, LOG_DEBUG, KIND_PLAIN, WAY_IN, name, &l->who,
+			  "%s", "");
+}
+
+static void log_breach(struct peer *p, const struct link *l,
+		       const struct batch *b)
+{
+	count_reject(p, b->breach == ERR_NOMEM ? REJECT_MEMORY
+					       : REJECT_MALFORMED);
+	log_event(p->log, LOG_WARN, KIND_WARNING, WAY_IN, "malformed", &l->who,
+		  "%s: %s; closing", err_text(b->breach), b->why);
+}
+
+/* --- reading ---------------------------------------------------------------------- */
+
+/* One batch; false when the link is over. */
+static bool read_batch(struct peer *p, struct link *l, struct batch *b)
+{
+	collect(l, b);
+	if (b->n > 0)
+		parse(p, b);
+	if (b->n > 0) {
+		hub_on_frames(p->hub, l, b->parcels, b->n);
+		for (size_t i = 0; i < b->n; i++)
+			log_parcel(p, l, b->parcels[i]);
+	}
+	cut(b, 0);
+	if (b->breach == ERR_OK)
+		return true;
+	log_breach(p, l, b);
+	hub_on_down(p->hub, l, DOWN_BREACH);
+	return false;
+}
+
+static bool read_some(struct peer *p, struct link *l, struct batch *b)
+{
+	int64_t drain_ms, deadline = INT64_MAX;
+	size_t got = 0;
+
+	/* The link's writer ends a drain that takes too long; a connection
+	 * that never became a link has no writer. */
+	if (link_finishing(l, &drain_ms))
+		deadline = drain_ms;
+	if (inbox_fill(&l->inbox, l->fd, deadline, &got) != ERR_OK)
+		return false;
+	atomic_fetch_add_explicit(&p->counters.bytes_in, got,
+				  memory_order_relaxed);
+	do {
+		if (!read_batch(p, l, b))
+			return false;
+	} while (b->full);
+	if (inbox_partial(&l->inbox))
+		hub_on_heard(p->hub, l);
+	return true;
+}
+
+void reader_run(struct peer *p, struct link *l)
+{
+	struct batch b;
+	int64_t drain_ms;
+	bool live = true;
+
+	memset(&b, 0, sizeof b);
+	if (!link_finishing(l, &drain_ms))
+		live = link_start_writer(l) == ERR_OK;
+	/* What came together with the introduction is read first. */
+	if (live)
+		live = read_batch(p, l, &b);
+	while (live)
+		live = read_some(p, l, &b);
+	hub_on_down(p->hub, l, link_is_slow(l) ? DOWN_SLOW : DOWN_RESET);
+	link_close(l);
+	log_event(p->log, LOG_INFO, KIND_PLAIN, WAY_NONE, "closed", &l->who,
+		  "%s", "");
+}
+
+void reader_serve(void *arg, struct conn *c)
+{
+	struct link *l = arg;
+
+	(void)c;
+	reader_run(l->owner, l);
+	link_release(l);
+}

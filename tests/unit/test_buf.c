@@ -1,0 +1,248 @@
+#include "base/buf.h"
+
+#include "base/utf8.h"
+#include "test.h"
+
+static void assert_holds(struct buf *b, const char *text)
+{
+	assert_false(b->failed);
+	assert_string_equal(buf_text(b), text);
+	assert_int_equal(b->len, strlen(text));
+	buf_reset(b);
+}
+
+static void joins_what_is_added(void **state)
+{
+	struct buf b = { 0 };
+
+	(void)state;
+	buf_add(&b, "a\0b", 3);
+	buf_add(&b, NULL, 0);
+	buf_char(&b, 'c');
+	buf_str(&b, "de");
+	buf_str(&b, "");
+	assert_int_equal(b.len, 6);
+	assert_memory_equal(b.data, "a\0bcde", 6);
+	buf_free(&b);
+	assert_null(b.data);
+	assert_int_equal(b.cap, 0);
+}
+
+static void grows_from_byte_to_megabyte(void **state)
+{
+	struct buf b = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < 1000000; i++)
+		buf_char(&b, (char)i);
+	assert_int_equal(b.len, 1000000);
+	for (size_t i = 0; i < b.len; i++)
+		assert_true(b.data[i] == (char)i);
+	buf_free(&b);
+}
+
+static void keeps_its_memory_when_reset(void **state)
+{
+	struct buf b = { 0 };
+	const char *data;
+
+	(void)state;
+	assert_true(buf_reserve(&b, 5000));
+	assert_true(b.cap >= 5000);
+	data = b.data;
+	buf_str(&b, "x");
+	buf_reset(&b);
+	buf_str(&b, "y");
+	assert_ptr_equal(b.data, data);
+	assert_holds(&b, "y");
+	buf_free(&b);
+}
+
+static void stays_failed_until_it_is_reset(void **state)
+{
+	struct buf b = { 0 };
+
+	(void)state;
+	buf_str(&b, "kept");
+	b.failed = true;
+	buf_str(&b, "lost");
+	buf_char(&b, 'l');
+	buf_fmt(&b, "%d", 1);
+	buf_json(&b, "x", 1);
+	assert_false(buf_reserve(&b, 1));
+	assert_null(buf_text(&b));
+	assert_int_equal(b.len, 4);
+	buf_reset(&b);
+	buf_str(&b, "again");
+	assert_holds(&b, "again");
+	buf_free(&b);
+}
+
+static void prints_every_integer(void **state)
+{
+	static const struct {
+		int64_t v;
+		const char *text;
+	} t[] = {
+		{ 0, "0" },
+		{ 9, "9" },
+		{ 10, "10" },
+		{ -1, "-1" },
+		{ INT64_MAX, "9223372036854775807" },
+		{ INT64_MIN, "-9223372036854775808" },
+	};
+	struct buf b = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(t); i++) {
+		buf_i64(&b, t[i].v);
+		assert_holds(&b, t[i].text);
+	}
+	buf_u64(&b, UINT64_MAX);
+	assert_holds(&b, "18446744073709551615");
+	buf_u64(&b, (UINT64_C(1) << 53) - 1);
+	assert_holds(&b, "9007199254740991");
+	buf_free(&b);
+}
+
+static void formats_text_longer_than_its_room(void **state)
+{
+	struct buf b = { 0 };
+	char text[1000];
+
+	(void)state;
+	for (size_t n = 100; n < sizeof text; n++) {
+		memset(text, 'x', n);
+		text[n] = '\0';
+		buf_fmt(&b, "%s", text);
+		buf_fmt(&b, "%c%d", '!', 7);
+		assert_int_equal(b.len, n + 2);
+		assert_memory_equal(b.data, text, n);
+		assert_memory_equal(b.data + n, "!7", 2);
+		buf_free(&b);
+	}
+}
+
+static void drops_from_the_front(void **state)
+{
+	struct buf b = { 0 };
+
+	(void)state;
+	buf_str(&b, "abcdef");
+	buf_drop(&b, 0);
+	buf_drop(&b, 2);
+	assert_string_equal(buf_text(&b), "cdef");
+	buf_drop(&b, 4);
+	assert_holds(&b, "");
+	buf_free(&b);
+}
+
+static void escapes_what_json_wants_escaped(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		const char *text;
+	} t[] = {
+		{ "", 0, "\"\"" },
+		{ "plain", 5, "\"plain\"" },
+		{ "\"\\/", 3, "\"\\\"\\\\/\"" },
+		{ "\b\f\n\r\t", 5, "\"\\b\\f\\n\\r\\t\"" },
+		{ "\0\x01\x1f\x7f", 4, "\"\\u0000\\u0001\\u001f\x7f\"" },
+		{ "a\nb\nc", 5, "\"a\\nb\\nc\"" },
+		{ "\xc3\xa4\xf0\x9f\x98\x80", 6,
+		  "\"\xc3\xa4\xf0\x9f\x98\x80\"" },
+	};
+	struct buf b = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(t); i++) {
+		buf_json(&b, t[i].bytes, t[i].n);
+		assert_int_equal(buf_json_size(t[i].bytes, t[i].n), b.len);
+		assert_holds(&b, t[i].text);
+	}
+	buf_free(&b);
+}
+
+static void foresees_the_size_of_every_escaped_byte(void **state)
+{
+	struct buf b = { 0 };
+
+	(void)state;
+	for (int c = 0; c < 256; c++) {
+		char text[3] = { 'x', (char)c, 'y' };
+
+		buf_reset(&b);
+		buf_json(&b, text, 3);
+		assert_int_equal(buf_json_size(text, 3), b.len);
+	}
+	buf_free(&b);
+}
+
+static void makes_bytes_harmless_for_a_terminal(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		const char *text;
+	} t[] = {
+		{ "plain", 5, "plain" },
+		{ "\x1b[2J", 4, "\\x1b[2J" },
+		{ "a\nb\r\t", 5, "a\\nb\\r\\t" },
+		{ "\0\x7f", 2, "\\x00\\x7f" },
+		{ "\xc2\x9b", 2, "\\xc2\\x9b" }, /* C1: CSI in one character */
+		{ "\xc2\xa0\xc3\xa4", 4, "\xc2\xa0\xc3\xa4" },
+		{ "\xff\xc3(", 3, "\\xff\\xc3(" },
+		{ "\xed\xa0\x80", 3, "\\xed\\xa0\\x80" },
+		{ "\xe2\x82", 2, "\\xe2\\x82" },
+	};
+	struct buf b = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(t); i++) {
+		char *copy = exact_copy(t[i].bytes, t[i].n);
+
+		buf_visible(&b, copy, t[i].n);
+		free(copy);
+		assert_holds(&b, t[i].text);
+	}
+	buf_free(&b);
+}
+
+static void makes_every_pair_of_bytes_harmless(void **state)
+{
+	struct buf b = { 0 };
+
+	(void)state;
+	for (unsigned v = 0; v < 0x10000; v++) {
+		unsigned char pair[2] = { (unsigned char)(v >> 8),
+					  (unsigned char)v };
+
+		buf_reset(&b);
+		buf_visible(&b, pair, 2);
+		assert_true(utf8_valid(b.data, b.len));
+		for (size_t i = 0; i < b.len; i++)
+			assert_true((unsigned char)b.data[i] >= 0x20 &&
+				    b.data[i] != 0x7f);
+	}
+	buf_free(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(joins_what_is_added),
+		cmocka_unit_test(grows_from_byte_to_megabyte),
+		cmocka_unit_test(keeps_its_memory_when_reset),
+		cmocka_unit_test(stays_failed_until_it_is_reset),
+		cmocka_unit_test(prints_every_integer),
+		cmocka_unit_test(formats_text_longer_than_its_room),
+		cmocka_unit_test(drops_from_the_front),
+		cmocka_unit_test(escapes_what_json_wants_escaped),
+		cmocka_unit_test(foresees_the_size_of_every_escaped_byte),
+		cmocka_unit_test(makes_bytes_harmless_for_a_terminal),
+		cmocka_unit_test(makes_every_pair_of_bytes_harmless),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
