@@ -41,6 +41,8 @@ $(file >$(BUILD)/flags,$(FLAGS))
 endif
 endif
 
+SAY     := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,echo) # make -s
+
 objects = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(1)/*.c))
 BASE := $(call objects,base)
 WIRE := $(call objects,wire)
@@ -57,22 +59,26 @@ $(BIN)/seed: $(SEED) $(IO) $(PURE)
 $(BIN)/peer: $(PEER) $(IO) $(PURE)
 $(BIN)/seed $(BIN)/peer:
 	@mkdir -p $(@D)
-	@echo "  LD  $@"
+	@$(SAY) "  LD  $@"
 	@$(LINK) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/%.o: src/%.c Makefile $(BUILD)/flags
 	@mkdir -p $(@D)
-	@echo "  CC  $<"
+	@$(SAY) "  CC  $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# A unit test is one file linked with everything but the mains.
+# A unit test is one file, linked with what it needs of all but the mains.
 LIB := $(filter-out $(BUILD)/seed/main.o $(BUILD)/peer/main.o,$(SEED) $(PEER)) $(IO) $(PURE)
+$(BUILD)/unit/all.a: $(LIB)
+	@mkdir -p $(@D)
+	@rm -f $@
+	@$(AR) rcs $@ $^
 $(BUILD)/unit/%.o: tests/unit/%.c Makefile $(BUILD)/flags
 	@mkdir -p $(@D)
-	@echo "  CC  $<"
+	@$(SAY) "  CC  $<"
 	@$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -c -o $@ $<
-$(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(LIB)
-	@echo "  LD  $@"
+$(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(BUILD)/unit/all.a
+	@$(SAY) "  LD  $@"
 	@$(LINK) -o $@ $^ $(LDLIBS) -lcmocka
 
 unit: $(TESTS)

@@ -58,6 +58,7 @@ uncolored() { sed 's/\x1b\[[0-9;]*m//g'; }
 
 # --- start and stop
 
+logs=bin # where the daemons log
 directory=$(mktemp -d "${TMPDIR:-/tmp}/seedpeer-demo.XXXXXX")
 
 finish() {
@@ -86,7 +87,8 @@ choose_ports() {
 	done <<<"$entries"
 	[ -n "$taken" ] || return 0
 	echo "Another network has port$taken: this one takes free ports, logs in $directory."
-	DAEMON_OPTIONS=(--log-dir "$directory")
+	logs=$directory
+	DAEMON_OPTIONS=(--log-dir "$logs")
 	while read -r name address; do
 		DAEMON_OPTIONS+=(--set "seeds.$name=127.0.0.1:$(free_port)")
 	done <<<"$entries"
@@ -116,11 +118,11 @@ has_ended() { ! proc_start "$1" >/dev/null; }
 
 prompt() {
 	caption 'And one peer for you'
-	cat <<-'END' | indent
+	cat <<-END | indent
 		1 lists its neighbors, 2 the messages, 3 leaves and stops everything.
 		send hello     publishes a message; every peer's log will have it:
-		               tail -f bin/clients/output_*.log in another terminal
-		Kill a peer (kill -9 PID) and watch bin/servers/output_*.log.
+		               tail -f $logs/clients/output_*.log in another terminal
+		Kill a peer (kill -9 PID) and watch $logs/servers/output_*.log.
 	END
 	echo
 	# In the background for the shell, so that it can act on a hang-up at
@@ -242,7 +244,7 @@ tour_death() {
 	wait_for 10 dropped "$port" || outcome=NO
 	if [ $outcome = yes ]; then
 		echo "    no seed lists it $(seconds_since "$begin") s later"
-		grep -h 'Death' {bin,"$directory"}/servers/*.log 2>/dev/null |
+		grep -h Death "$logs"/servers/*.log |
 			grep ":$port" | tail -n 2 | uncolored | indent || :
 	fi
 	result $outcome 'every seed dropped the killed peer' \
