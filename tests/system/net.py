@@ -377,7 +377,13 @@ class Net:
         return set().union(*self.lists())
 
     def gone(self, address):
-        return all(address not in known for known in self.lists())
+        """Has every seed removed it? Not being handed out is not enough: that
+        is so for a peer that is just being checked, but such a one counts."""
+        for seed in self.seeds:
+            answer = client.request(seed, "Get Peer List", 5 * SLOW, want=1000)
+            if address in answer["peers"] or answer["count"] > len(answer["peers"]):
+                return False
+        return True
 
     def edges(self, processes):
         """{address: neighbors}, or None while one of them does not answer."""
