@@ -53,6 +53,10 @@ need_number() {
 # build_programs: bin/seed and bin/peer, with whatever building needs.
 build_programs() {
 	local log
+	if [ ! -r /proc/self/stat ]; then
+		echo "$0: /proc is not mounted (mount -t proc proc /proc)" >&2
+		return 1
+	fi
 	scripts/deps.sh || return 1
 	make -q >/dev/null 2>&1 || echo "Building bin/seed and bin/peer ..."
 	if ! log=$(make -s -j"$(nproc)" 2>&1); then
@@ -202,8 +206,8 @@ signal_started() {
 	local signal=$1 pid rest
 	shift
 	while read -r pid rest; do
-		kill "-$signal" "$pid" 2>/dev/null || :
-	done < <(started_that_run "$@")
+		[ -z "$pid" ] || kill "-$signal" "$pid" 2>/dev/null || :
+	done <<<"$(started_that_run "$@")"
 }
 
 none_runs() {

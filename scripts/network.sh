@@ -103,7 +103,7 @@ down() {
 		echo 'Some processes do not end; see scripts/network.sh status' >&2
 		return 1
 	fi
-	rm -f $state
+	rm -f $state $directory/*.err
 	echo 'The network is down.'
 }
 

@@ -10,6 +10,7 @@
 #include "core/event.h"
 
 #define EFFECT_ADDRS 64 /* addresses that the messages of one step name */
+#define EFFECT_RANGES RANGES_MAX /* and ranges */
 
 enum effect_kind {
 	EF_SEND, /* a Message frame to a set of links */
@@ -28,6 +29,7 @@ enum effect_kind {
 	EF_FOUND, /* the message that was asked for (EV_FIND) */
 	EF_NOT_FOUND, /* nobody has it */
 	EF_JOINED, /* the first round with the seeds is over */
+	EF_SETTLED, /* and so are the first dials */
 	EF_ADDRESS /* a seed told me my address: self changed */
 };
 
@@ -86,6 +88,8 @@ struct effects {
 	size_t n, cap;
 	struct addr addrs[EFFECT_ADDRS];
 	size_t addr_count;
+	struct range ranges[EFFECT_RANGES];
+	size_t range_count;
 	uint64_t dropped; /* effects lost to a failed allocation */
 	struct effect spill; /* where those are written */
 };
@@ -98,5 +102,7 @@ struct effect *effects_add(struct effects *e, enum effect_kind kind);
 /* Room for up to n addresses that live as long as the effects; *n is cut to
  * what there is. */
 struct addr *effects_addrs(struct effects *e, size_t *n);
+/* One range more, behind the last one; false if there is no room. */
+bool effects_range(struct effects *e, const struct range *r);
 
 #endif

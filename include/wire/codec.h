@@ -20,8 +20,9 @@ enum err MUST_CHECK codec_decode(const void *body, size_t n,
 				 struct message *out, const char **why);
 
 /* A new frame with one reference. The text is deterministic: "type" first,
- * then the fields in the order of protocol.md, no white space. ERR_NOMEM, or
- * ERR_TOO_LONG when the body would exceed FRAME_BODY_MAX. */
+ * then the fields in the order of protocol.md, no white space. ERR_NOMEM;
+ * ERR_TOO_LONG when the body or a list would exceed its limit; ERR_RANGE for a
+ * value that the decoder would refuse. */
 enum err MUST_CHECK codec_encode(const struct message *m, struct frame **out);
 
 /* Rule for Message data: must these bytes travel as base64? (They are not

@@ -21,6 +21,7 @@ void effects_clear(struct effects *e)
 {
 	e->n = 0;
 	e->addr_count = 0;
+	e->range_count = 0;
 }
 
 struct effect *effects_add(struct effects *e, enum effect_kind kind)
@@ -54,4 +55,12 @@ struct addr *effects_addrs(struct effects *e, size_t *n)
 		*n = EFFECT_ADDRS - e->addr_count;
 	e->addr_count += *n;
 	return a;
+}
+
+bool effects_range(struct effects *e, const struct range *r)
+{
+	if (e->range_count == EFFECT_RANGES)
+		return false;
+	e->ranges[e->range_count++] = *r;
+	return true;
 }

@@ -4,6 +4,7 @@
  * their hooks are gossip_link_up and gossip_link_down. */
 #include "core/node_impl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void gossip_init(struct node *n)
@@ -220,10 +221,14 @@ void gossip_on_message(struct step *s, uint8_t slot, const struct ev_frame *f)
 
 /* --- answering getData (R11) ------------------------------------------------------- */
 
+/* What one getData has cost so far, and of the range being answered the seqs
+ * that are held. */
 struct answer {
 	uint8_t slot;
 	uint64_t messages, bytes;
-	struct range missing; /* of the range looked at */
+	uint64_t held[ANSWER_MESSAGES];
+	size_t held_n;
+	bool cut; /* more is held than one answer takes */
 };
 
 static bool answer_full(const struct answer *a)
@@ -242,45 +247,94 @@ static void send_stored(struct step *s, struct answer *a,
 	a->bytes += held->frame->body_bytes;
 }
 
-/* Walks what is held of the run, never the range: that may be 2^53 wide. */
-static void answer_range(struct step *s, struct answer *a,
-			 const struct range *want)
+static int by_seq(const void *a, const void *b)
 {
-	const struct store *st = &s->n->gossip.store;
-	const struct origin *r = origins_find(&s->n->gossip.origins,
-					      &want->run);
-	uint32_t slot;
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
-	if (r == NULL || r->held_count == 0)
-		return;
-	for (slot = r->held_oldest; slot != UINT32_MAX && !answer_full(a);
-	     slot = st->v[slot].newer)
-		if (st->v[slot].seq >= want->first &&
-		    st->v[slot].seq <= want->last)
-			send_stored(s, a, &st->v[slot]);
+	return (x > y) - (x < y);
 }
 
+/* Sends what is held of the range. Walks the run's messages, never the range:
+ * that may be 2^53 wide. */
+static void answer_held(struct step *s, struct answer *a,
+			const struct range *want)
+{
+	const struct store *st = &s->n->gossip.store;
+	const struct origin *r =
+		origins_find(&s->n->gossip.origins, &want->run);
+	uint32_t slot;
+
+	a->held_n = 0;
+	a->cut = false;
+	if (r == NULL || r->held_count == 0)
+		return;
+	for (slot = r->held_oldest; slot != STORE_NONE;
+	     slot = st->v[slot].newer) {
+		const struct stored *e = &st->v[slot];
+
+		if (e->seq < want->first || e->seq > want->last)
+			continue;
+		a->cut = answer_full(a);
+		if (a->cut)
+			return;
+		send_stored(s, a, e);
+		a->held[a->held_n++] = e->seq;
+	}
+	qsort(a->held, a->held_n, sizeof a->held[0], by_seq);
+}
+
+/* Says Not Found for the rest of the range. */
+static void note_missing(struct step *s, const struct answer *a,
+			 const struct range *want)
+{
+	struct range hole = *want;
+
+	for (size_t i = 0; i < a->held_n; i++) {
+		hole.last = a->held[i] - 1;
+		if (hole.first <= hole.last && !effects_range(s->out, &hole))
+			return;
+		hole.first = a->held[i] + 1;
+	}
+	hole.last = want->last;
+	if (hole.first <= hole.last)
+		(void)!effects_range(s->out, &hole);
+}
+
+static void answer_id(struct step *s, struct answer *a, const struct hash *id)
+{
+	const struct stored *held = store_by_id(&s->n->gossip.store, id);
+	struct message *m;
+
+	if (held != NULL) {
+		send_stored(s, a, held);
+		return;
+	}
+	m = say(s, link_bit(a->slot), MSG_NOT_FOUND);
+	m->not_found.has_id = true;
+	m->not_found.id = *id;
+}
+
+/* At most one batch is sent for one question; who wants more asks again. */
 void gossip_on_get_data(struct step *s, uint8_t slot,
 			const struct msg_get_data *m)
 {
 	struct answer a = { .slot = slot };
-	const struct stored *held;
+	struct message *reply;
 
 	if (m->has_id) {
-		held = store_by_id(&s->n->gossip.store, &m->id);
-		if (held != NULL)
-			send_stored(s, &a, held);
+		answer_id(s, &a, &m->id);
+		return;
 	}
-	for (size_t i = 0; i < m->ranges.n && !answer_full(&a); i++)
-		answer_range(s, &a, &m->ranges.v[i]);
-	if (a.messages == 0) {
-		struct message *reply = say(s, link_bit(slot), MSG_NOT_FOUND);
-
-		/* The lists are the asker's own, borrowed for this step. */
-		reply->not_found.has_id = m->has_id;
-		reply->not_found.id = m->id;
-		reply->not_found.ranges = m->ranges;
+	for (size_t i = 0; i < m->ranges.n && !answer_full(&a); i++) {
+		answer_held(s, &a, &m->ranges.v[i]);
+		if (!a.cut)
+			note_missing(s, &a, &m->ranges.v[i]);
 	}
+	if (s->out->range_count == 0)
+		return;
+	reply = say(s, link_bit(slot), MSG_NOT_FOUND);
+	reply->not_found.ranges.v = s->out->ranges;
+	reply->not_found.ranges.n = s->out->range_count;
 }
 
 /* --- has everything been taken? --------------------------------------------------- */

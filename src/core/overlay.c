@@ -198,6 +198,8 @@ void overlay_fill(struct step *s)
 			break;
 	if (dials_open(n) > 0)
 		return;
+	if (o->joining)
+		effects_add(s->out, EF_SETTLED);
 	o->joining = false;
 	if (missing_links(n) == 0) {
 		o->attempt = 0;

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #define BUSY_MS 1000 /* R14: a busy seed is asked again after this */
+#define PERIOD_MIN_MS 10
+#define PERIOD_MAX_MS (24 * 3600 * INT64_C(1000))
 #define RENEW_JITTER 10 /* percent; keeps a thousand peers out of step */
 
 static unsigned seed_count(const struct node *n)
@@ -115,6 +117,11 @@ static void plan_renewal(struct step *s, int64_t period_ms)
 	struct registration *g = &s->n->registration;
 	int64_t due;
 
+	/* A seed may be wrong, but not make us spin or vanish. */
+	if (period_ms < PERIOD_MIN_MS)
+		period_ms = PERIOD_MIN_MS;
+	if (period_ms > PERIOD_MAX_MS)
+		period_ms = PERIOD_MAX_MS;
 	g->period_ms = period_ms;
 	due = s->now + rng_jitter(&s->n->rng, period_ms, RENEW_JITTER);
 	if (g->renew_ms <= s->now || due < g->renew_ms)

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #define FIRST_SLOTS 64
-#define NO_SLOT UINT32_MAX
 
 void store_init(struct store *s, uint64_t count_max, uint64_t bytes_max,
 		uint64_t secret)
@@ -12,7 +11,7 @@ void store_init(struct store *s, uint64_t count_max, uint64_t bytes_max,
 	memset(s, 0, sizeof *s);
 	s->count_max = count_max;
 	s->bytes_max = bytes_max;
-	s->free = NO_SLOT;
+	s->free = STORE_NONE;
 	s->secret = secret | 1;
 }
 
@@ -111,7 +110,7 @@ static void heap_remove(struct store *s, struct origin *run)
 
 static enum err take_slot(struct store *s, uint32_t *slot)
 {
-	if (s->free != NO_SLOT) {
+	if (s->free != STORE_NONE) {
 		*slot = s->free;
 		s->free = s->v[*slot].newer;
 		return ERR_OK;
@@ -146,11 +145,11 @@ static void unlink_slot(struct store *s, uint32_t slot)
 	struct stored *e = &s->v[slot];
 	struct origin *run = e->run;
 
-	if (e->older != NO_SLOT)
+	if (e->older != STORE_NONE)
 		s->v[e->older].newer = e->newer;
 	else
 		run->held_oldest = e->newer;
-	if (e->newer != NO_SLOT)
+	if (e->newer != STORE_NONE)
 		s->v[e->newer].older = e->older;
 	else
 		run->held_newest = e->older;
@@ -180,8 +179,8 @@ static void link_newest(struct store *s, uint32_t slot, struct origin *run)
 	struct stored *e = &s->v[slot];
 
 	e->older = run->held_newest;
-	e->newer = NO_SLOT;
-	if (e->older != NO_SLOT)
+	e->newer = STORE_NONE;
+	if (e->older != STORE_NONE)
 		s->v[e->older].newer = slot;
 	else
 		run->held_oldest = slot;
@@ -205,7 +204,7 @@ static enum err index_slot(struct store *s, uint32_t slot,
 	if (e != ERR_OK)
 		goto no_seq;
 	if (run->held_count == 0) {
-		run->held_oldest = run->held_newest = NO_SLOT;
+		run->held_oldest = run->held_newest = STORE_NONE;
 		e = heap_add(s, run);
 		if (e != ERR_OK)
 			goto no_heap;

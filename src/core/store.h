@@ -13,6 +13,7 @@
 #include "core/origins.h"
 #include "wire/frame.h"
 
+#define STORE_NONE UINT32_MAX /* no slot: the end of a run's list */
 #define STORE_FRAME_OVERHEAD 128 /* bytes counted on top of a body */
 
 struct stored {

@@ -83,7 +83,7 @@ static void format_text(struct buf *b, const char *time, const struct event *e)
 	buf_str(b, time);
 	buf_char(b, ' ');
 	buf_str(b, way_names[e->way]);
-	buf_str(b, e->way == WAY_IN ? "  " : " "); /* a column */
+	buf_str(b, e->way == WAY_OUT ? " " : "  "); /* a column */
 	buf_str(b, e->what);
 	if (e->who != NULL) {
 		buf_char(b, ' ');

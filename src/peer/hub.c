@@ -24,6 +24,7 @@ struct hub {
 	struct hash found_id; /* (n) last answer to EV_FIND */
 	struct frame *found; /* (n) NULL: nobody had it */
 	uint64_t finds; /* (n) answers so far */
+	bool settled; /* (n) EF_SETTLED came */
 	bool stopping; /* (n) */
 	pthread_t ticker; /* (t) */
 	bool has_ticker; /* (t) */
@@ -255,6 +256,9 @@ static void note_locked(struct hub *h, const struct effect *e) NEEDS(h->mu)
 	if (e->kind == EF_SYNCED) {
 		h->synced++;
 		cond_broadcast(&h->changed);
+	} else if (e->kind == EF_SETTLED) {
+		h->settled = true;
+		cond_broadcast(&h->changed);
 	} else if (e->kind == EF_ADDRESS) {
 		log_event(log, LOG_WARN, KIND_WARNING, WAY_NONE, "address",
 			  &node_self(h->node)->addr,
@@ -331,6 +335,7 @@ static void apply_locked(struct hub *h, const struct effect *e,
 	case EF_CHECK: /* step_locked: it leads to another step */
 		break;
 	case EF_SYNCED:
+	case EF_SETTLED:
 	case EF_JOINED:
 	case EF_ADDRESS:
 		note_locked(h, e);
@@ -561,6 +566,15 @@ bool hub_wait_neighbor(struct hub *h, int64_t deadline_ms)
 	there = !h->stopping && node_neighbor_count(h->node) > 0;
 	mutex_unlock(&h->mu);
 	return there;
+}
+
+void hub_wait_settled(struct hub *h, int64_t deadline_ms)
+{
+	mutex_lock(&h->mu);
+	while (!h->stopping && !h->settled)
+		if (!cond_wait_until(&h->changed, &h->mu, deadline_ms))
+			break;
+	mutex_unlock(&h->mu);
 }
 
 enum err hub_wait_taken(struct hub *h, int64_t patience_ms)

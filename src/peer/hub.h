@@ -52,6 +52,8 @@ uint64_t hub_next_seq(struct hub *h);
 bool hub_publish(struct hub *h, struct parcel *p, bool wait);
 /* False: no neighbor until the deadline, or the peer stops. */
 bool hub_wait_neighbor(struct hub *h, int64_t deadline_ms);
+/* Until the first round of dials is over, so that there is something to see. */
+void hub_wait_settled(struct hub *h, int64_t deadline_ms);
 /* Has a neighbor taken all that was published? ERR_OK; ERR_TIMEOUT: no
  * neighbor for patience_ms; ERR_STOPPED. */
 enum err MUST_CHECK hub_wait_taken(struct hub *h, int64_t patience_ms);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define READ_BYTES 65536
+#define SETTLE_MS 5000 /* commands of a script wait for the join so long */
 #define COUNT_REST_BYTES (64 * 1048576) /* read only to say what was not sent */
 
 /* Everything but the two descriptors belongs to the input thread until it is
@@ -77,14 +78,14 @@ static bool fill(struct input *in)
 	return true;
 }
 
-static void refuse_line(struct input *in, size_t n)
+static void refuse_line(struct input *in, size_t n, bool whole)
 {
 	in->refused++;
 	fprintf(stderr,
-		"peer: line %llu has %s%zu bytes, at most %zu are allowed: "
+		"peer: line %llu is %zu bytes%s, at most %zu are allowed: "
 		"not sent\n",
-		(unsigned long long)in->line_number + 1,
-		in->ended ? "" : "more than ", n, in->line_max);
+		(unsigned long long)in->line_number, n,
+		whole ? "" : " or more", in->line_max);
 }
 
 /* The next line, without its newline; the last one may have none. Lines over
@@ -105,19 +106,23 @@ static bool next_line(struct input *in, const char **line, size_t *n)
 		if (in->stopped || (nl == NULL && in->ended && len == 0))
 			return false;
 		if (nl == NULL && !in->ended) { /* too long already */
-			if (!in->skipping)
-				refuse_line(in, in->line_max);
+			if (!in->skipping) {
+				in->line_number++;
+				refuse_line(in, len, false);
+			}
 			in->skipping = true;
 			in->start = in->buf.len;
 			fill(in);
 			continue;
 		}
 		in->start += len + (nl != NULL);
-		in->line_number++;
-		if (in->skipping || len > in->line_max) {
-			if (!in->skipping)
-				refuse_line(in, len);
+		if (in->skipping) { /* the end of a line refused before */
 			in->skipping = false;
+			continue;
+		}
+		in->line_number++;
+		if (len > in->line_max) {
+			refuse_line(in, len, true);
 			continue;
 		}
 		*line = p;
@@ -145,6 +150,9 @@ static void run_prompt(struct input *in)
 	size_t n;
 
 	show(in, CONSOLE_MENU CONSOLE_PROMPT);
+	/* A script's first command means a peer that has joined. */
+	if (!in->terminal)
+		hub_wait_settled(in->peer->hub, clock_ms() + SETTLE_MS);
 	while (next_line(in, &line, &n)) {
 		if (!console_line(in->peer, line, n)) {
 			peer_finish(in->peer, EXIT_DONE);

@@ -1,6 +1,5 @@
 #include "peer/output.h"
 
-#include "base/utf8.h"
 #include "io/clock.h"
 #include "io/thread.h"
 
@@ -57,9 +56,6 @@ struct output {
 static void format_json(struct buf *b, const struct parcel *p)
 {
 	const struct msg_message *m = &p->msg.message;
-	bool text = utf8_valid(m->data, m->data_bytes) &&
-		    (m->data_bytes == 0 ||
-		     memchr(m->data, 0, m->data_bytes) == NULL);
 	char id[HASH_HEX + 1], origin[ADDR_TEXT_MAX];
 
 	hash_format(&p->id, id);
@@ -70,7 +66,7 @@ static void format_json(struct buf *b, const struct parcel *p)
 		id, origin, (unsigned long long)m->origin.incarnation,
 		(unsigned long long)m->seq, (long long)m->time_ms,
 		p->head.hops + 1u);
-	if (text) {
+	if (!m->base64) { /* then it is text, the codec saw to it */
 		buf_json(b, m->data, m->data_bytes);
 	} else {
 		size_t n = base64_size(m->data_bytes);

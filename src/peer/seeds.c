@@ -13,8 +13,10 @@
 #define SEEDS_AT_ONCE 8
 #define SEEDS_QUEUED 4096 /* deaths of a crowd, to each of the seeds */
 
-struct lease {
-	bool listed; /* the seed said so */
+/* What we know of one seed. */
+struct standing {
+	bool down; /* it did not answer the last time */
+	bool listed; /* it said so */
 	bool held;
 	struct hash value;
 };
@@ -23,7 +25,7 @@ struct seeds {
 	struct peer *peer;
 	struct pool *pool;
 	struct mutex mu;
-	struct lease leases[CONFIG_SEEDS_MAX]; /* (mu) */
+	struct standing standings[CONFIG_SEEDS_MAX]; /* (mu) */
 };
 
 struct seed_job {
@@ -77,8 +79,8 @@ static bool get_lease(struct seeds *s, unsigned seed, struct hash *out)
 	bool held;
 
 	mutex_lock(&s->mu);
-	held = s->leases[seed].held;
-	*out = s->leases[seed].value;
+	held = s->standings[seed].held;
+	*out = s->standings[seed].value;
 	mutex_unlock(&s->mu);
 	return held;
 }
@@ -88,7 +90,7 @@ static void keep_lease(struct seeds *s, unsigned seed,
 		       const struct msg_peer_list *list)
 {
 	static const struct hash none;
-	struct lease *l = &s->leases[seed];
+	struct standing *l = &s->standings[seed];
 
 	mutex_lock(&s->mu);
 	l->listed = list->reachable;
@@ -105,9 +107,21 @@ static bool listed_by(struct seeds *s, unsigned seed)
 	bool listed;
 
 	mutex_lock(&s->mu);
-	listed = s->leases[seed].listed;
+	listed = s->standings[seed].listed;
 	mutex_unlock(&s->mu);
 	return listed;
+}
+
+/* A seed that is down is worth a warning once, not at every try. */
+static bool note_answer(struct seeds *s, unsigned seed, bool answered)
+{
+	bool news;
+
+	mutex_lock(&s->mu);
+	news = s->standings[seed].down == answered;
+	s->standings[seed].down = !answered;
+	mutex_unlock(&s->mu);
+	return news;
 }
 
 /* --- jobs --------------------------------------------------------------------------- */
@@ -137,10 +151,12 @@ static void log_answer(struct seed_job *j, const struct config_seed *seed,
 		       const struct message *reply)
 {
 	struct log *log = j->seeds->peer->log;
+	bool news = note_answer(j->seeds, j->seed, e == ERR_OK);
 
 	if (e != ERR_OK)
-		log_event(log, LOG_WARN, KIND_WARNING, WAY_NONE, "seed", who,
-			  "%s does not answer: %s", seed->name, err_text(e));
+		log_event(log, news ? LOG_WARN : LOG_INFO, KIND_WARNING,
+			  WAY_NONE, "seed", who, "%s does not answer: %s",
+			  seed->name, err_text(e));
 	else if (reply->type == MSG_DEATH_REPLY)
 		log_event(log, LOG_INFO, KIND_DEATH, WAY_IN, "Death Reply", who,
 			  "%s", death_verdict_name(reply->death_reply.verdict));
@@ -316,6 +332,14 @@ void seeds_join(struct seeds *s)
 
 /* --- --list ------------------------------------------------------------------------------ */
 
+/* As configured: a name, or a number that may want brackets. */
+static void put_host(struct buf *b, const struct config_seed *seed)
+{
+	bool v6 = strchr(seed->host, ':') != NULL;
+
+	buf_fmt(b, v6 ? "[%s]:%u" : "%s:%u", seed->host, seed->port);
+}
+
 static void print_list_json(struct buf *b, const struct config_seed *seed,
 			    const struct addr *who,
 			    const struct msg_peer_list *list)
@@ -325,11 +349,12 @@ static void print_list_json(struct buf *b, const struct config_seed *seed,
 	buf_str(b, "{\"seed\":");
 	buf_json(b, seed->name, strlen(seed->name));
 	addr_format(who, text);
+	buf_str(b, ",\"address\":\"");
 	if (addr_is_none(who))
-		buf_fmt(b, ",\"address\":\"%s:%u\"", seed->host, seed->port);
+		put_host(b, seed);
 	else
-		buf_fmt(b, ",\"address\":\"%s\"", text);
-	buf_fmt(b, ",\"up\":%s,\"count\":%llu,\"peers\":[",
+		buf_str(b, text);
+	buf_fmt(b, "\",\"up\":%s,\"count\":%llu,\"peers\":[",
 		list != NULL ? "true" : "false",
 		list != NULL ? (unsigned long long)list->count : 0ULL);
 	for (size_t i = 0; list != NULL && i < list->peers.n; i++) {
@@ -347,8 +372,9 @@ static void print_list_text(struct buf *b, const struct config_seed *seed,
 
 	addr_format(who, text);
 	if (list == NULL) {
-		buf_fmt(b, "%s %s:%u: down (%s)\n", seed->name, seed->host,
-			seed->port, err_text(e));
+		buf_fmt(b, "%s ", seed->name);
+		put_host(b, seed);
+		buf_fmt(b, ": down (%s)\n", err_text(e));
 		return;
 	}
 	buf_fmt(b, "%s %s: %llu peers\n", seed->name, text,

@@ -4,16 +4,21 @@
 #include "io/sock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#define TRIES 6
+#define PAUSE_MS 20 /* to twice this between them */
+
 /* An address to try, and why it would not do. */
 struct place {
 	char host[HOST_MAX];
 	uint16_t port;
-	bool taken; /* or not of this machine: another place may do */
+	bool next;   /* not here, but another place may do */
+	bool in_use; /* this one or one before: for good, or for now */
 	const char *why;
 };
 
@@ -99,8 +104,9 @@ static bool failed(struct place *p, enum err e, const char *what)
 {
 	int error = errno;
 
-	p->taken = e == ERR_SYSTEM &&
-		   (error == EADDRINUSE || error == EADDRNOTAVAIL);
+	p->next = e == ERR_SYSTEM &&
+		  (error == EADDRINUSE || error == EADDRNOTAVAIL);
+	p->in_use |= e == ERR_SYSTEM && error == EADDRINUSE;
 	p->why = what ? what : e == ERR_SYSTEM ? strerror(error) : err_text(e);
 	return false;
 }
@@ -145,13 +151,13 @@ static int start_at(struct seed_daemon *d, struct place *p)
 	struct addr a[SOCK_RESOLVE_MAX];
 	size_t n = 0;
 
-	p->taken = true;
+	p->next = true;
 	p->why = "no such host";
 	if (sock_resolve(p->host, p->port, a, &n) != ERR_OK)
 		return EXIT_FAILED;
-	for (size_t i = 0; i < n && p->taken; i++) {
+	for (size_t i = 0; i < n && p->next; i++) {
 		if (!allowed(d, &a[i])) {
-			p->taken = false;
+			p->next = false;
 			return say_not_loopback(&a[i]);
 		}
 		if (start_on(d, &a[i], p))
@@ -194,18 +200,38 @@ static int start_first_free(struct seed_daemon *d, struct place *p)
 	const struct config *c = &d->options.config;
 	int status = EXIT_FAILED;
 
-	p->taken = true;
-	for (size_t i = 0; i < c->seed_count && p->taken; i++)
+	p->next = true;
+	for (size_t i = 0; i < c->seed_count && p->next; i++)
 		status = start_entry(d, &c->seeds[i], p);
 	return status;
 }
 
+static int start_somewhere(struct seed_daemon *d,
+			   const struct config_seed *entry, struct place *p)
+{
+	p->in_use = false;
+	if (d->options.listen_given)
+		return start_given(d, p);
+	if (entry)
+		return start_entry(d, entry, p);
+	return start_first_free(d, p);
+}
+
+static void pause_a_moment(void)
+{
+	uint64_t chance;
+
+	crypto_random(&chance, sizeof chance);
+	poll(NULL, 0, (int)(PAUSE_MS + chance % PAUSE_MS));
+}
+
+/* On Linux listen fails for everybody while two are bound to a port: seeds
+ * that start at the same moment can all lose. Trying again settles that. */
 static int start(struct seed_daemon *d)
 {
 	const struct options *o = &d->options;
 	const struct config_seed *entry = NULL;
 	struct place p = { .port = 0 };
-	bool any = !o->name && !o->listen_given;
 	int status;
 
 	if (o->name) {
@@ -214,14 +240,15 @@ static int start(struct seed_daemon *d)
 			return say_unknown_name(&o->config, o->name);
 		d->name = entry->name;
 	}
-	if (o->listen_given)
-		status = start_given(d, &p);
-	else if (entry)
-		status = start_entry(d, entry, &p);
-	else
-		status = start_first_free(d, &p);
+	for (int tries = 1;; tries++) {
+		status = start_somewhere(d, entry, &p);
+		if (status != EXIT_FAILED || !p.in_use || tries == TRIES)
+			break;
+		pause_a_moment();
+	}
 	if (status == EXIT_FAILED)
-		say_failed(&p, any && p.taken && o->config.seed_count > 1);
+		say_failed(&p, !entry && !o->listen_given && p.next &&
+				       o->config.seed_count > 1);
 	return status;
 }
 

@@ -1,6 +1,7 @@
 """One peer among others: joining, links, the prompt, leaving, being killed."""
 
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -832,9 +833,9 @@ def test_the_log_of_a_peer_has_a_line_for_each_event(net, host):
     assert peers[0].ends() == 0
     lines = peers[0].log_text().splitlines()
     assert all(LOG_LINE.match(line) for line in lines), lines
-    for event in ("-- start", "out Register", "in  Peer List", "in  Peer Request",
+    for event in ("--  start", "out Register", "in  Peer List", "in  Peer Request",
                   "out Peer Reply", "in  Message .*a message for the log", "in  Liveliness",
-                  "in  Bye", "-- stop"):
+                  "in  Bye", "--  stop"):
         assert peers[0].log_has(event), event
 
 
@@ -902,6 +903,7 @@ def test_stopping_at_any_moment_is_clean(net):
     net.peers(2)
     for i in range(10):
         peer = net.peer()
+        wait_until(pathlib.Path(peer.log_path).exists)  # before main, a signal is the loader's
         wait_until(passed(0.02 * i))
         assert peer.ends(seconds=2) == 0
     wait_until(lambda: len(net.known()) == 2, 5)

@@ -697,8 +697,8 @@ def test_the_log_has_a_line_for_each_event(net, host):
     lines = seed.log_text().splitlines()
     assert all(LOG_LINE.match(line) for line in lines), lines
     address = fake.address.replace("[", r"\[").replace("]", r"\]").replace(".", r"\.")
-    for event in ("-- start ", "in  Register ", "out Peer List ", "in  Death .*silent",
-                  "out Death Reply ", "in  Get Peer List ", "-- stop"):
+    for event in ("--  start ", "in  Register ", "out Peer List ", "in  Death .*silent",
+                  "out Death Reply ", "in  Get Peer List ", "--  stop"):
         assert seed.log_has(event), event
     assert seed.log_has(address)
 
