@@ -24,6 +24,9 @@ enum err MUST_CHECK sock_accept(int listener, int *fd, struct addr *remote);
 
 /* A fresh, unconnected socket for that address family. */
 enum err MUST_CHECK sock_open(const struct addr *to, int *fd);
+/* The connection to come shall leave from this host (any port), so that the
+ * other side sees the address we go by. ERR_SYSTEM. */
+enum err MUST_CHECK sock_leave_from(int fd, const struct addr *from);
 /* ERR_REFUSED, ERR_TIMEOUT, ERR_SYSTEM (unreachable and the like). */
 enum err MUST_CHECK sock_connect(int fd, const struct addr *to,
 				 int64_t deadline_ms);

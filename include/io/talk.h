@@ -25,6 +25,11 @@ struct talk {
 /* Connects. ERR_REFUSED, ERR_TIMEOUT, ERR_STOPPED, ERR_SYSTEM. */
 enum err MUST_CHECK talk_open(struct talk *t, const struct addr *to,
 			      struct waker *w, int64_t deadline_ms);
+/* The same, leaving from the host of `from` if that has the same address
+ * family (rule R2 compares it with the address we register). */
+enum err MUST_CHECK talk_open_from(struct talk *t, const struct addr *from,
+				   const struct addr *to, struct waker *w,
+				   int64_t deadline_ms);
 /* Talks on a connection whose descriptor stays its owner's (a server's conn)
  * and is watched already; w is only asked whether it was stopped. body_max as
  * for inbox_init; raising t->inbox.body_max later is the caller's business. */

@@ -149,6 +149,20 @@ enum err sock_open(const struct addr *to, int *fd)
 	return ERR_OK;
 }
 
+enum err sock_leave_from(int fd, const struct addr *from)
+{
+	struct addr any_port = *from;
+	union name name;
+	socklen_t len;
+
+	/* Without this the kernel would take a port away from everybody at
+	 * once, instead of one per destination at the connect. */
+	set_on(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
+	any_port.port = 0;
+	len = name_from_addr(&any_port, &name);
+	return bind(fd, &name.any, len) < 0 ? ERR_SYSTEM : ERR_OK;
+}
+
 static int poll_timeout(int64_t deadline_ms)
 {
 	int64_t now = clock_ms();

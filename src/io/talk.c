@@ -25,15 +25,26 @@ static enum err explain(struct talk *t, enum err e)
 enum err talk_open(struct talk *t, const struct addr *to, struct waker *w,
 		   int64_t deadline_ms)
 {
+	static const struct addr anywhere;
+
+	return talk_open_from(t, &anywhere, to, w, deadline_ms);
+}
+
+enum err talk_open_from(struct talk *t, const struct addr *from,
+			const struct addr *to, struct waker *w,
+			int64_t deadline_ms)
+{
 	enum err e;
 
 	prepare(t, -1, w, FRAME_BODY_MAX);
 	e = sock_open(to, &t->fd);
 	if (e != ERR_OK)
 		return e;
-	if (w != NULL && waker_watch(w, t->fd) != ERR_OK)
+	if (from->family == to->family)
+		e = sock_leave_from(t->fd, from);
+	if (e == ERR_OK && w != NULL && waker_watch(w, t->fd) != ERR_OK)
 		e = ERR_STOPPED;
-	else
+	if (e == ERR_OK)
 		e = explain(t, sock_connect(t->fd, to, deadline_ms));
 	if (e != ERR_OK)
 		talk_close(t);

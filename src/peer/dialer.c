@@ -80,7 +80,7 @@ static enum err ask(struct peer *p, struct dial_job *j, struct talk *t,
 	struct message m = { .type = MSG_PEER_REQUEST,
 			     .peer_request = j->request };
 	int64_t deadline = clock_ms() + p->config->overlay.dial_timeout_ms;
-	enum err e = talk_open(t, &j->to, w, deadline);
+	enum err e = talk_open_from(t, &p->source, &j->to, w, deadline);
 
 	if (e != ERR_OK)
 		return e;

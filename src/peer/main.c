@@ -304,6 +304,8 @@ int main(int argc, char **argv)
 		status = open_server(&peer, &listen, &bound);
 	if (status == EXIT_DONE)
 		status = address_self(&options.config, &bound, &no);
+	if (!addr_is_wildcard(&bound))
+		peer.source = bound;
 	if (status != EXIT_DONE)
 		return status;
 	if (start_parts(&peer, &no) != ERR_OK)

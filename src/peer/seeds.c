@@ -38,12 +38,13 @@ struct seed_job {
 
 /* --- one conversation -------------------------------------------------------- */
 
-static enum err ask_addr(const struct addr *to, const struct message *m,
+static enum err ask_addr(const struct addr *from, const struct addr *to,
+			 const struct message *m,
 			 enum message_type want, struct waker *w,
 			 int64_t deadline, struct message *reply)
 {
 	struct talk t;
-	enum err e = talk_open(&t, to, w, deadline);
+	enum err e = talk_open_from(&t, from, to, w, deadline);
 
 	if (e != ERR_OK)
 		return e;
@@ -54,7 +55,7 @@ static enum err ask_addr(const struct addr *to, const struct message *m,
 
 /* Each address of the seed's name, until one answers. */
 static enum err ask_seed(const struct config_seed *seed,
-			 const struct message *m, enum message_type want,
+			 const struct addr *from, const struct message *m, enum message_type want,
 			 struct waker *w, int64_t timeout_ms,
 			 struct message *reply, struct addr *who)
 {
@@ -65,7 +66,7 @@ static enum err ask_seed(const struct config_seed *seed,
 
 	for (size_t i = 0; i < n; i++) {
 		*who = addrs[i];
-		e = ask_addr(&addrs[i], m, want, w, deadline, reply);
+		e = ask_addr(from, &addrs[i], m, want, w, deadline, reply);
 		if (e == ERR_OK || e == ERR_STOPPED)
 			break;
 	}
@@ -202,7 +203,7 @@ static void run_seed_job(struct job *job, struct waker *w, bool stopped)
 	if (j->request.type == MSG_REGISTER)
 		j->request.reg.has_lease =
 			get_lease(j->seeds, j->seed, &j->request.reg.lease);
-	e = ask_seed(seed, &j->request,
+	e = ask_seed(seed, &j->seeds->peer->source, &j->request,
 		     j->question == ASK_DEATH ? MSG_DEATH_REPLY : MSG_PEER_LIST,
 		     w, c->overlay.seed_timeout_ms, &reply, &who);
 	log_asked(j, seed, &who);
@@ -391,9 +392,9 @@ static bool print_seed(const struct options *o, const struct config_seed *seed,
 	struct message m = { .type = MSG_GET_PEER_LIST,
 			     .get_peer_list = { .want = WANT_LIST_MAX } };
 	struct message reply = { 0 };
-	struct addr who = { 0 };
+	struct addr anywhere = { 0 }, who = { 0 };
 	const struct msg_peer_list *list;
-	enum err e = ask_seed(seed, &m, MSG_PEER_LIST, NULL,
+	enum err e = ask_seed(seed, &anywhere, &m, MSG_PEER_LIST, NULL,
 			      o->config.overlay.seed_timeout_ms, &reply, &who);
 
 	list = e == ERR_OK ? &reply.peer_list : NULL;

@@ -4,21 +4,17 @@
 #include "io/sock.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define TRIES 6
-#define PAUSE_MS 20 /* to twice this between them */
-
 /* An address to try, and why it would not do. */
 struct place {
 	char host[HOST_MAX];
 	uint16_t port;
-	bool next;   /* not here, but another place may do */
-	bool in_use; /* this one or one before: for good, or for now */
+	bool next;        /* not here, but another place may do */
+	const char *part; /* of us that failed, or "" */
 	const char *why;
 };
 
@@ -65,8 +61,8 @@ static int say_failed(const struct place *p, bool among)
 	struct buf b = { 0 };
 
 	buf_str(&b, among ? "no entry of [seeds] is free, the last one: " : "");
-	buf_fmt(&b, "cannot start on %s%s%s:%u: %s", v6 ? "[" : "", p->host,
-		v6 ? "]" : "", (unsigned)p->port, p->why);
+	buf_fmt(&b, "cannot start on %s%s%s:%u: %s%s", v6 ? "[" : "", p->host,
+		v6 ? "]" : "", (unsigned)p->port, p->part, p->why);
 	return say(EXIT_FAILED, &b);
 }
 
@@ -100,14 +96,14 @@ static enum err open_log(struct seed_daemon *d, const struct addr *a)
 	return log_open(&d->log, &o);
 }
 
-static bool failed(struct place *p, enum err e, const char *what)
+static bool failed(struct place *p, enum err e, const char *part)
 {
 	int error = errno;
 
 	p->next = e == ERR_SYSTEM &&
 		  (error == EADDRINUSE || error == EADDRNOTAVAIL);
-	p->in_use |= e == ERR_SYSTEM && error == EADDRINUSE;
-	p->why = what ? what : e == ERR_SYSTEM ? strerror(error) : err_text(e);
+	p->part = part;
+	p->why = e == ERR_SYSTEM ? strerror(error) : err_text(e);
 	return false;
 }
 
@@ -125,15 +121,16 @@ static bool start_on(struct seed_daemon *d, const struct addr *a,
 	if (a->port == 0)
 		e = sock_listen(a, &fd, &so.listen);
 	if (e != ERR_OK)
-		return failed(p, e, NULL);
+		return failed(p, e, "");
 	sock_close(fd);
-	if (open_log(d, &so.listen) != ERR_OK)
-		return failed(p, ERR_NOMEM, "the log cannot be opened");
+	e = open_log(d, &so.listen);
+	if (e != ERR_OK)
+		return failed(p, e, "log: ");
 	so.log = d->log;
 	e = seed_start(&d->seed, &so);
 	if (e == ERR_OK)
 		return true;
-	failed(p, e, NULL);
+	failed(p, e, "");
 	log_close(d->log);
 	return false;
 }
@@ -152,6 +149,7 @@ static int start_at(struct seed_daemon *d, struct place *p)
 	size_t n = 0;
 
 	p->next = true;
+	p->part = "";
 	p->why = "no such host";
 	if (sock_resolve(p->host, p->port, a, &n) != ERR_OK)
 		return EXIT_FAILED;
@@ -189,6 +187,7 @@ static int start_given(struct seed_daemon *d, struct place *p)
 	const char *listen = d->options.config.peer.listen;
 
 	if (hostport_split(listen, true, p->host, &p->port) != ERR_OK) {
+		p->part = "";
 		p->why = "not HOST:PORT";
 		return EXIT_FAILED;
 	}
@@ -201,37 +200,20 @@ static int start_first_free(struct seed_daemon *d, struct place *p)
 	int status = EXIT_FAILED;
 
 	p->next = true;
-	for (size_t i = 0; i < c->seed_count && p->next; i++)
+	for (size_t i = 0; i < c->seed_count && p->next; i++) {
 		status = start_entry(d, &c->seeds[i], p);
+		if (status == SEED_DAEMON_RUNS)
+			break;
+	}
 	return status;
 }
 
-static int start_somewhere(struct seed_daemon *d,
-			   const struct config_seed *entry, struct place *p)
-{
-	p->in_use = false;
-	if (d->options.listen_given)
-		return start_given(d, p);
-	if (entry)
-		return start_entry(d, entry, p);
-	return start_first_free(d, p);
-}
-
-static void pause_a_moment(void)
-{
-	uint64_t chance;
-
-	crypto_random(&chance, sizeof chance);
-	poll(NULL, 0, (int)(PAUSE_MS + chance % PAUSE_MS));
-}
-
-/* On Linux listen fails for everybody while two are bound to a port: seeds
- * that start at the same moment can all lose. Trying again settles that. */
 static int start(struct seed_daemon *d)
 {
 	const struct options *o = &d->options;
 	const struct config_seed *entry = NULL;
 	struct place p = { .port = 0 };
+	bool any = !o->name && !o->listen_given;
 	int status;
 
 	if (o->name) {
@@ -240,15 +222,14 @@ static int start(struct seed_daemon *d)
 			return say_unknown_name(&o->config, o->name);
 		d->name = entry->name;
 	}
-	for (int tries = 1;; tries++) {
-		status = start_somewhere(d, entry, &p);
-		if (status != EXIT_FAILED || !p.in_use || tries == TRIES)
-			break;
-		pause_a_moment();
-	}
+	if (o->listen_given)
+		status = start_given(d, &p);
+	else if (entry)
+		status = start_entry(d, entry, &p);
+	else
+		status = start_first_free(d, &p);
 	if (status == EXIT_FAILED)
-		say_failed(&p, !entry && !o->listen_given && p.next &&
-				       o->config.seed_count > 1);
+		say_failed(&p, any && p.next && o->config.seed_count > 1);
 	return status;
 }
 

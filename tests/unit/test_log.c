@@ -310,7 +310,8 @@ static void a_line_larger_than_the_file_is_written_whole(void **state)
 			  "number %d", i);
 	log_close(f->log);
 	assert_string_equal(after_time(read_text(f->path)), "--  x number 2\n");
-	assert_string_equal(after_time(read_text(f->older)), "--  x number 1\n");
+	assert_string_equal(after_time(read_text(f->older)),
+			    "--  x number 1\n");
 }
 
 /* stderr into a file or pipe for a while. */
