@@ -304,10 +304,10 @@ class Link(Conn):
         try:
             while True:
                 got = self.recv(3600)
-                self.owner.answer(self, got)
                 with self.changed:
                     self.frames.append(got)
                     self.changed.notify_all()
+                self.owner.answer(self, got)
         except (Ended, OSError, Malformed):
             pass
         with self.changed:

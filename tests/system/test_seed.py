@@ -60,7 +60,7 @@ def test_every_lease_is_another(net, seed):
 def test_the_seed_dials_back_and_asks_for_the_identity(net, seed):
     fake = net.fake()
     fake.register(seed.address)
-    assert fake.accepted().seen("Liveliness")
+    assert fake.accepted(T).wait("Liveliness", T)
 
 
 def test_a_peer_that_does_not_listen_is_not_listed(net, seed):

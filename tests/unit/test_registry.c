@@ -1,12 +1,8 @@
 #include "core/registry.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
+#include "test.h"
 
-#include <cmocka.h>
+#include <time.h>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -681,6 +677,27 @@ static size_t allocated(void)
 #endif
 }
 
+static void memory_of_the_removed_is_used_again(void **state)
+{
+	struct registry *r = registry_of(1000);
+	size_t before = 0;
+
+	(void)state;
+	for (uint64_t round = 1; round < 200; round++) {
+		for (uint32_t i = 0; i < 1000; i++)
+			put(r, i, round, 0);
+		for (uint32_t i = 0; i < 1000; i++) {
+			struct identity id = run(i, round);
+
+			assert_true(registry_remove(r, &id));
+		}
+		if (round == 1)
+			before = allocated();
+	}
+	assert_true(allocated() <= before + 1000);
+	registry_free(r);
+}
+
 /* Bounds are ten times and more what a slow machine needs, and still far from
  * what anything that looks at all entries would take. */
 static void a_million_entries_stay_fast_and_small(void **state)
@@ -750,6 +767,8 @@ int main(void)
 		cmocka_unit_test(a_check_of_a_replaced_run_does_nothing),
 		cmocka_unit_test(a_lapsed_run_that_is_alive_gets_a_new_lease),
 		cmocka_unit_test(the_period_grows_with_the_population),
+		cmocka_unit_test(no_lease_ends_before_one_given_earlier),
+		cmocka_unit_test(memory_of_the_removed_is_used_again),
 		cmocka_unit_test(
 			of_two_joiners_the_second_is_told_of_the_first),
 		cmocka_unit_test(it_does_what_a_naive_table_does),

@@ -6,14 +6,10 @@
 #include "io/talk.h"
 #include "seed/seed.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "test.h"
 
-#include <cmocka.h>
+#include <stdatomic.h>
+#include <unistd.h>
 
 #define PATIENCE_MS 10000 /* for what must come; a test never waits so long */
 
@@ -92,6 +88,8 @@ struct peer {
 	atomic_uint_fast64_t
 		says; /* the incarnation it answers with, 0: mute */
 	atomic_int asked;
+	atomic_bool holds; /* its first answer, until this is false */
+	atomic_bool lies;  /* answers another question */
 	struct hash lease;
 };
 
@@ -106,9 +104,12 @@ static void peer_serve(void *ctx, struct conn *c)
 		uint64_t says = atomic_load(&p->says);
 
 		assert_int_equal(in.type, MSG_LIVELINESS);
-		atomic_fetch_add(&p->asked, 1);
+		if (atomic_fetch_add(&p->asked, 1) == 0)
+			while (atomic_load(&p->holds))
+				usleep(1000);
 		out = (struct message){ .type = MSG_LIVELINESS_REPLY };
 		out.liveliness_reply.nonce = in.liveliness.nonce;
+		out.liveliness_reply.nonce ^= atomic_load(&p->lies);
 		out.liveliness_reply.id = p->id;
 		out.liveliness_reply.id.incarnation = says;
 		message_clear(&in);
@@ -119,20 +120,25 @@ static void peer_serve(void *ctx, struct conn *c)
 	talk_close(&t);
 }
 
-static void peer_start(struct peer *p, const char *host, uint64_t incarnation)
+static void peer_listen(struct peer *p, struct addr where)
 {
 	struct server_config c = { .name = "peer",
-				   .listen = addr_of(host),
+				   .listen = where,
 				   .connections_max = 100,
 				   .serve = peer_serve,
 				   .ctx = p,
 				   .log = quiet };
 
+	assert_int_equal(server_open(&p->server, &c, &p->id.addr), ERR_OK);
+	assert_int_equal(server_start(p->server), ERR_OK);
+}
+
+static void peer_start(struct peer *p, const char *host, uint64_t incarnation)
+{
 	memset(p, 0, sizeof *p);
 	p->id.incarnation = incarnation;
 	atomic_store(&p->says, incarnation);
-	assert_int_equal(server_open(&p->server, &c, &p->id.addr), ERR_OK);
-	assert_int_equal(server_start(p->server), ERR_OK);
+	peer_listen(p, addr_of(host));
 }
 
 static void peer_stop(struct peer *p)
@@ -321,7 +327,7 @@ static void it_works_on_ipv6_too(void **state)
 
 static void who_does_not_answer_is_not_listed(void **state)
 {
-	struct peer refusing, mute, other;
+	struct peer refusing, mute, other, liar;
 	struct list l;
 
 	(void)state;
@@ -332,13 +338,17 @@ static void who_does_not_answer_is_not_listed(void **state)
 	atomic_store(&mute.says, 0);
 	peer_start(&other, "127.0.0.1", 1000);
 	atomic_store(&other.says, 999);
+	peer_start(&liar, "127.0.0.1", 1000);
+	atomic_store(&liar.lies, true);
 	l = say_register(&refusing.id, NULL);
 	assert_false(l.list.reachable);
 	assert_true(is_zero(&l.list.lease));
 	assert_false(say_register(&mute.id, NULL).list.reachable);
 	assert_false(say_register(&other.id, NULL).list.reachable);
+	assert_false(say_register(&liar.id, NULL).list.reachable);
 	assert_int_equal(get_list(10).list.count, 0);
-	assert_int_equal(status("unreachable"), 3);
+	assert_int_equal(status("unreachable"), 4);
+	peer_stop(&liar);
 	peer_stop(&mute);
 	peer_stop(&other);
 }
@@ -461,6 +471,36 @@ static void an_older_run_is_ignored_unless_it_is_proven(void **state)
 	peer_stop(&p);
 }
 
+/* The old run answered the dial-back, and then a new one took its place. */
+static void a_proof_that_a_newer_run_overtook_counts_no_more(void **state)
+{
+	struct message m = { .type = MSG_REGISTER }, got;
+	struct identity newer;
+	struct peer p;
+	struct talk t;
+
+	(void)state;
+	config.seed.dial_back_ms = PATIENCE_MS;
+	start_seed();
+	peer_start(&p, "127.0.0.1", 1000);
+	atomic_store(&p.holds, true);
+	m.reg.id = p.id;
+	dial(&t);
+	assert_int_equal(talk_send(&t, &m, clock_ms() + PATIENCE_MS), ERR_OK);
+	WAIT_FOR(atomic_load(&p.asked) == 1);
+	newer = p.id;
+	newer.incarnation = 2000;
+	atomic_store(&p.says, 2000);
+	assert_true(say_register(&newer, NULL).list.reachable);
+	atomic_store(&p.holds, false);
+	assert_int_equal(talk_recv(&t, &got, clock_ms() + PATIENCE_MS), ERR_OK);
+	assert_false(got.peer_list.reachable);
+	message_clear(&got);
+	talk_close(&t);
+	assert_int_equal(say_death(&p.id, DEATH_RESET, NULL), VERDICT_ALIVE);
+	peer_stop(&p);
+}
+
 static void the_second_to_join_is_told_of_the_first(void **state)
 {
 	struct peer a, b;
@@ -552,7 +592,7 @@ static void a_forged_death_never_removes_a_live_peer(void **state)
 		enum death_verdict v;
 
 		id.incarnation = i % 3 == 0 ? 0 : id.incarnation;
-		v = say_death(&id, reason, i % 2 ? &forged : NULL);
+		v = say_death(&id, reason, i / 4 % 2 ? &forged : NULL);
 		assert_int_equal(v, VERDICT_VERIFYING);
 		assert_int_equal(get_list(10).list.count, 1);
 	}
@@ -578,6 +618,25 @@ static void a_true_death_is_found_after_two_refusals(void **state)
 			 VERDICT_VERIFYING);
 	WAIT_FOR(get_list(10).list.count == 0);
 	assert_int_equal(status("deaths_confirmed"), 1);
+}
+
+static void one_refusal_is_not_enough(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	config.seed.verify_retry_ms = 300;
+	start_seed();
+	peer_start(&p, "127.0.0.1", 1000);
+	peer_join(&p);
+	peer_stop(&p);
+	assert_int_equal(say_death(&p.id, DEATH_REFUSED, NULL),
+			 VERDICT_VERIFYING);
+	usleep(100000); /* the first try is over, or the test proves less */
+	peer_listen(&p, p.id.addr);
+	WAIT_FOR(handed_out(&p));
+	assert_int_equal(status("deaths_refuted"), 1);
+	peer_stop(&p);
 }
 
 static void a_peer_that_only_accepts_is_found_dead(void **state)
@@ -858,9 +917,9 @@ static void strangers_cannot_fill_the_log(void **state)
 
 static void it_stops_at_once_whatever_it_is_doing(void **state)
 {
-	struct message m = { .type = MSG_REGISTER };
-	struct peer mute, gone;
-	struct talk asking, idle;
+	struct message m = { .type = MSG_REGISTER }, got;
+	struct peer mute, gone, calm;
+	struct talk asking, idle, done;
 	int64_t started_ms;
 
 	(void)state;
@@ -868,6 +927,7 @@ static void it_stops_at_once_whatever_it_is_doing(void **state)
 	config.seed.verify_reply_ms = 60000;
 	config.seed.verify_retry_ms = 60000;
 	config.seed.handshake_ms = 60000;
+	config.seed.idle_ms = 60000;
 	start_seed();
 	peer_start(&mute, "127.0.0.1", 1000);
 	peer_join(&mute);
@@ -876,9 +936,15 @@ static void it_stops_at_once_whatever_it_is_doing(void **state)
 	peer_stop(&gone);
 	atomic_store(&mute.says, 0);
 	/* One check waits for a reply, one for its second try, a dial-back for
-	 * an answer, and a connection for its first word. */
+	 * an answer, a connection for its first word, and one, after its
+	 * dial-back, for its next. */
 	say_death(&mute.id, DEATH_SILENT, NULL);
 	say_death(&gone.id, DEATH_SILENT, NULL);
+	peer_start(&calm, "127.0.0.1", 1000);
+	m.reg.id = calm.id;
+	dial(&done);
+	got = ask_on(&done, &m, MSG_PEER_LIST);
+	message_clear(&got);
 	m.reg.id = mute.id;
 	m.reg.id.incarnation = 2000;
 	dial(&asking);
@@ -891,6 +957,8 @@ static void it_stops_at_once_whatever_it_is_doing(void **state)
 	assert_true(clock_ms() - started_ms < 2000);
 	talk_close(&asking);
 	talk_close(&idle);
+	talk_close(&done);
+	peer_stop(&calm);
 	peer_stop(&mute);
 }
 
@@ -909,12 +977,14 @@ int main(void)
 		TEST(only_who_shows_the_lease_is_told_it_again),
 		TEST(a_newer_run_replaces_the_known_one_once_proven),
 		TEST(an_older_run_is_ignored_unless_it_is_proven),
+		TEST(a_proof_that_a_newer_run_overtook_counts_no_more),
 		TEST(the_second_to_join_is_told_of_the_first),
 		TEST(a_full_seed_lists_nobody_else_but_helps),
 		TEST(a_death_of_nobody_known_is_unknown),
 		TEST(who_leaves_with_its_lease_is_gone_at_once),
 		TEST(a_forged_death_never_removes_a_live_peer),
 		TEST(a_true_death_is_found_after_two_refusals),
+		TEST(one_refusal_is_not_enough),
 		TEST(a_peer_that_only_accepts_is_found_dead),
 		TEST(a_run_whose_address_another_run_answers_is_dead),
 		TEST(while_it_is_checked_it_is_not_handed_out),

@@ -23,7 +23,10 @@ static enum err act_recv(struct victim *v)
 
 static enum err act_send(struct victim *v)
 {
-	return sock_send(v->fd, "x", 1, v->deadline_ms);
+	static char more_than_fits[32 << 20];
+
+	return sock_send(v->fd, more_than_fits, sizeof more_than_fits,
+			 v->deadline_ms);
 }
 
 static enum err act_accept(struct victim *v)
@@ -95,7 +98,6 @@ static void wakes_a_send_that_nobody_reads(void **state)
 
 	(void)state;
 	tcp_pair(ADDR_V4, fd);
-	stuff(fd[0]);
 	v.fd = fd[0];
 	assert_int_equal(wake(&v), ERR_RESET);
 	sock_close(fd[0]);
