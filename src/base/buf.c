@@ -140,6 +140,8 @@ void buf_json(struct buf *b, const void *bytes, size_t n)
 	size_t plain = 0;
 
 	buf_char(b, '"');
+	if (n == 0)
+		p = (const unsigned char *)""; /* NULL may not be added to */
 	for (size_t i = 0; i < n; i++) {
 		char c = short_escape(p[i]);
 

@@ -160,8 +160,7 @@ static void run_prompt(struct input *in)
 		}
 		show(in, CONSOLE_PROMPT);
 	}
-	if (!in->stopped)
-		show(in, "\n");
+	show(in, "\n"); /* the shell's prompt wants its own line */
 }
 
 /* --- --send -------------------------------------------------------------------------- */
