@@ -36,7 +36,8 @@ enum dial_result { DIAL_ANSWERED, DIAL_REFUSED, DIAL_TIMEOUT, DIAL_FAILED };
 enum down_cause {
 	DOWN_RESET, /* reset, or closed without a Bye: the process is gone */
 	DOWN_BREACH, /* it broke the protocol */
-	DOWN_SLOW /* it does not take what we send */
+	DOWN_SLOW, /* it does not take what we send */
+	DOWN_LOCAL /* no thread or memory here to keep it */
 };
 
 struct ev_seed {

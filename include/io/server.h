@@ -41,6 +41,8 @@ struct server;
 enum err MUST_CHECK server_open(struct server **s,
 				const struct server_config *c,
 				struct addr *bound);
+/* Another log than the one it was opened with; before server_start. */
+void server_log_to(struct server *s, struct log *log);
 /* Starts accepting. */
 enum err MUST_CHECK server_start(struct server *s);
 /* Runs serve(arg, conn) for a connection we made; fd is the server's on

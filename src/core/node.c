@@ -105,7 +105,10 @@ static void on_down(struct step *s, uint8_t slot, enum down_cause cause)
 		[DOWN_SLOW] = UNLINK_SLOW,
 	};
 
-	overlay_lose(s, slot, causes[cause]);
+	if (cause == DOWN_LOCAL)
+		overlay_give_up(s, slot);
+	else
+		overlay_lose(s, slot, causes[cause]);
 }
 
 static void on_link_event(struct step *s, const struct event *ev)

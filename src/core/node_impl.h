@@ -141,6 +141,8 @@ void overlay_on_dialed(struct step *s, const struct ev_dialed *ev);
 void overlay_on_bye(struct step *s, uint8_t slot, enum bye_reason reason);
 /* A link broke: tell the seeds who may be dead (R12), then repair (R5). */
 void overlay_lose(struct step *s, uint8_t slot, enum unlink_cause cause);
+/* We cannot keep a link ourselves: a polite Bye, and no hurry to dial again. */
+void overlay_give_up(struct step *s, uint8_t slot);
 void overlay_on_peer_list(struct step *s, uint8_t slot,
 			  const struct msg_peer_list *list);
 void overlay_on_get_peer_list(struct step *s, uint8_t slot,
@@ -217,7 +219,7 @@ struct node {
 
 static inline link_set link_bit(uint8_t slot)
 {
-	return slot < LINK_SLOTS ? (link_set)(1u << slot) : 0;
+	return (link_set)(slot < LINK_SLOTS ? 1u << slot : 0);
 }
 
 #endif

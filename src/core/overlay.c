@@ -592,6 +592,13 @@ void overlay_lose(struct step *s, uint8_t slot, enum unlink_cause cause)
 	after_loss(s);
 }
 
+void overlay_give_up(struct step *s, uint8_t slot)
+{
+	link_remove(s, slot, UNLINK_BYE_SENT, BYE_BUSY);
+	s->n->overlay.candidate_count = 0; /* they would fare no better */
+	overlay_fill(s);
+}
+
 /* --- lists over links -------------------------------------------------------------- */
 
 void overlay_on_peer_list(struct step *s, uint8_t slot,

@@ -312,6 +312,11 @@ static void *accept_main(void *arg)
 	return NULL;
 }
 
+void server_log_to(struct server *s, struct log *log)
+{
+	s->config.log = log;
+}
+
 enum err server_start(struct server *s)
 {
 	enum err e = thread_start(&s->thread, accept_main, s, s->config.name);

@@ -101,7 +101,7 @@ static void hand_over(struct peer *p, struct talk *t, struct link *l,
 		link_finish(l);
 	if (server_adopt(p->server, fd, &l->who, reader_serve,
 			 link_hold(l)) != ERR_OK) {
-		hub_on_down(p->hub, l, DOWN_BREACH);
+		reader_give_up(p, l);
 		link_close(l);
 		link_release(l);
 		sock_close(fd);

@@ -120,8 +120,7 @@ static void log_end(struct visitor *v, enum err e, bool introduced)
 	log_event(log, LOG_WARN, KIND_WARNING, WAY_IN,
 		  e == ERR_TIMEOUT ? "handshake" : "malformed",
 		  &v->conn->remote, "%s%s%s; closing", err_text(e),
-		  v->talk.why != NULL ? ": " : "",
-		  v->talk.why != NULL ? v->talk.why : "");
+		  v->talk.why[0] != '\0' ? ": " : "", v->talk.why);
 }
 
 void door_serve(void *ctx, struct conn *c)

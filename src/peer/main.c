@@ -182,6 +182,8 @@ static enum err start_parts(struct peer *p, const struct node_options *no)
 		e = hub_new(&p->hub, p, no);
 	if (e == ERR_OK)
 		e = open_log(p);
+	if (e == ERR_OK)
+		server_log_to(p->server, p->log);
 	return e;
 }
 

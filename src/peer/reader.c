@@ -4,6 +4,7 @@
 #include "io/server.h"
 #include "peer/hub.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define BATCH_MAX 256 /* frames handed over at once */
@@ -190,6 +191,13 @@ static bool read_some(struct peer *p, struct link *l, struct batch *b)
 	return true;
 }
 
+void reader_give_up(struct peer *p, struct link *l)
+{
+	log_event(p->log, LOG_WARN, KIND_WARNING, WAY_NONE, "resources",
+		  &l->who, "no thread for this link: %s", strerror(errno));
+	hub_on_down(p->hub, l, DOWN_LOCAL);
+}
+
 void reader_run(struct peer *p, struct link *l)
 {
 	struct batch b;
@@ -199,6 +207,8 @@ void reader_run(struct peer *p, struct link *l)
 	memset(&b, 0, sizeof b);
 	if (!link_finishing(l, &drain_ms))
 		live = link_start_writer(l) == ERR_OK;
+	if (!live)
+		reader_give_up(p, l);
 	/* What came together with the introduction is read first. */
 	if (live)
 		live = read_batch(p, l, &b);

@@ -10,6 +10,8 @@
 /* A link over the connection of a talk; who: the neighbor's address. */
 struct link *reader_link(struct peer *p, struct talk *t,
 			 const struct addr *who);
+/* There is no thread for this link: says Bye and why in the log. */
+void reader_give_up(struct peer *p, struct link *l);
 /* Reads until the end, in the calling thread. The link is closed afterwards,
  * its descriptor not. */
 void reader_run(struct peer *p, struct link *l);

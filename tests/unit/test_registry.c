@@ -694,7 +694,8 @@ static void memory_of_the_removed_is_used_again(void **state)
 		if (round == 1)
 			before = allocated();
 	}
-	assert_true(allocated() <= before + 1000);
+	/* Freed small blocks stay counted; a leak would be 25 MB. */
+	assert_true(allocated() <= before + 100000);
 	registry_free(r);
 }
 

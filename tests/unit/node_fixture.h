@@ -1,0 +1,495 @@
+/* A node on a table: events in, effects out.
+ *
+ * After every step it checks I1 and I10 of docs/protocol.md and follows the
+ * effects as a shell would: a frame may go only to a link that is there.
+ */
+#ifndef NODE_FIXTURE_H
+#define NODE_FIXTURE_H
+
+#include "test.h"
+
+#include "core/node_impl.h"
+#include "wire/codec.h"
+
+#define START_MS 1000000
+#define SELF 500 /* number_id of the node under test */
+
+/* 127.0.0.1:1000 and up: loopback, so that no per-host limit is in the way. */
+static inline struct addr number_addr(unsigned number)
+{
+	struct addr a = { .ip = { 127, 0, 0, 1 },
+			  .port = (uint16_t)(1000 + number),
+			  .family = ADDR_V4 };
+
+	return a;
+}
+
+static inline struct identity number_id(unsigned number)
+{
+	struct identity id = { .incarnation = 7000,
+			       .addr = number_addr(number) };
+
+	return id;
+}
+
+static inline struct addr host_addr(unsigned host, uint16_t port)
+{
+	struct addr a = { .ip = { 10, 0, 0, (uint8_t)host },
+			  .port = port,
+			  .family = ADDR_V4 };
+
+	return a;
+}
+
+/* --- what must hold after every step -------------------------------------- */
+
+static inline void check_links(const struct node *n)
+{
+	assert_true(links_count(n) <= n->config->overlay.links_max);
+	for (unsigned i = 0; i < LINK_SLOTS; i++) {
+		const struct addr *a = &n->links[i].info.id.addr;
+
+		if (!n->links[i].up)
+			continue;
+		assert_false(addr_equal(a, &n->self.addr));
+		assert_int_equal(n->links[i].info.link, i);
+		for (unsigned j = 0; j < i; j++)
+			assert_false(n->links[j].up &&
+				     addr_equal(&n->links[j].info.id.addr, a));
+	}
+}
+
+/* I10: alone, but with something under way. */
+static inline bool has_plan(const struct node *n)
+{
+	for (unsigned i = 0; i < DIALS_CAP; i++)
+		if (n->overlay.dials[i].used)
+			return true;
+	return n->registration.round.active || n->overlay.repair_ms != NEVER_MS;
+}
+
+static inline void check_codable(const struct message *m)
+{
+	struct frame *f = NULL;
+
+	assert_int_equal(codec_encode(m, &f), ERR_OK);
+	frame_release(f);
+}
+
+/* What a shell does with links, as a set of slots. */
+static inline void follow_effect(const struct effect *e, link_set *shadow)
+{
+	bool accepted;
+
+	switch (e->kind) {
+	case EF_VERDICT:
+		accepted = e->say.peer_reply.verdict == PEER_ACCEPTED;
+		check_codable(&e->say);
+		assert_int_equal(accepted, e->link != LINK_NONE);
+		assert_int_equal(*shadow & link_bit(e->link), 0);
+		*shadow = (link_set)(*shadow | link_bit(e->link));
+		break;
+	case EF_ADOPT:
+		assert_true(e->link < LINK_SLOTS);
+		assert_int_equal(*shadow & link_bit(e->link), 0);
+		*shadow = (link_set)(*shadow | link_bit(e->link));
+		break;
+	case EF_UNLINK:
+		assert_int_not_equal(*shadow & link_bit(e->link), 0);
+		*shadow = (link_set)(*shadow & ~link_bit(e->link));
+		break;
+	case EF_CHECK:
+		assert_int_not_equal(*shadow & link_bit(e->link), 0);
+		break;
+	case EF_SAY:
+		check_codable(&e->say);
+		assert_int_not_equal(e->links, 0);
+		assert_int_equal(e->links & ~*shadow, 0);
+		break;
+	case EF_SEND:
+		assert_non_null(e->send.frame);
+		assert_int_equal(e->send.head.body_bytes,
+				 e->send.frame->body_bytes);
+		assert_int_not_equal(e->links, 0);
+		assert_int_equal(e->links & ~*shadow, 0);
+		break;
+	default:
+		break;
+	}
+}
+
+static inline void check_step(const struct node *n, const struct event *ev,
+			      int64_t now, const struct effects *fx,
+			      link_set *shadow)
+{
+	for (size_t i = 0; i < fx->n; i++)
+		follow_effect(&fx->v[i], shadow);
+	assert_int_equal(*shadow, links_up(n));
+	assert_int_equal(fx->dropped, 0);
+	check_links(n);
+	if (n->stopped)
+		return;
+	assert_true(links_count(n) > 0 || has_plan(n));
+	/* A tick that leaves work behind would make the ticker spin. */
+	if (ev->kind == EV_TICK)
+		assert_true(node_deadline_ms(n) > now);
+}
+
+/* --- one node ---------------------------------------------------------------- */
+
+struct fixture {
+	struct config config;
+	struct node *node;
+	struct effects fx;
+	int64_t now;
+	link_set shadow;
+	uint64_t conns; /* names of connections given out */
+};
+
+/* After changes to f->config: a new node with that configuration. */
+static inline void fixture_renew(struct fixture *f, uint64_t rng_seed)
+{
+	struct node_options o = { .config = &f->config,
+				  .self = number_id(SELF),
+				  .rng_seed = rng_seed };
+
+	node_free(f->node);
+	f->node = node_new(&o);
+	assert_non_null(f->node);
+	f->now = START_MS;
+	f->shadow = 0;
+	f->conns = 0;
+}
+
+static inline struct fixture *fixture_new(size_t seeds)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+
+	assert_non_null(f);
+	config_init(&f->config);
+	f->config.seed_count = seeds;
+	effects_init(&f->fx);
+	fixture_renew(f, 1);
+	return f;
+}
+
+static inline void fixture_free(struct fixture *f)
+{
+	node_free(f->node);
+	effects_free(&f->fx);
+	free(f);
+}
+
+static inline void step(struct fixture *f, const struct event *ev)
+{
+	node_step(f->node, f->now, ev, &f->fx);
+	check_step(f->node, ev, f->now, &f->fx, &f->shadow);
+}
+
+static inline void step_kind(struct fixture *f, enum event_kind kind)
+{
+	step(f, &(struct event){ .kind = kind });
+}
+
+static inline void start(struct fixture *f)
+{
+	step_kind(f, EV_START);
+}
+
+/* --- looking at effects --------------------------------------------------------- */
+
+/* The nth of that kind, or NULL. */
+static inline const struct effect *effect_at(const struct fixture *f,
+					     enum effect_kind kind, size_t nth)
+{
+	for (size_t i = 0; i < f->fx.n; i++)
+		if (f->fx.v[i].kind == kind && nth-- == 0)
+			return &f->fx.v[i];
+	return NULL;
+}
+
+static inline size_t effect_count(const struct fixture *f,
+				  enum effect_kind kind)
+{
+	size_t count = 0;
+
+	while (effect_at(f, kind, count) != NULL)
+		count++;
+	return count;
+}
+
+static inline const struct effect *effect_one(const struct fixture *f,
+					      enum effect_kind kind)
+{
+	assert_int_equal(effect_count(f, kind), 1);
+	return effect_at(f, kind, 0);
+}
+
+/* The first control message of that type, or NULL. */
+static inline const struct effect *said(const struct fixture *f,
+					enum message_type type)
+{
+	for (size_t i = 0; i < f->fx.n; i++)
+		if (f->fx.v[i].kind == EF_SAY && f->fx.v[i].say.type == type)
+			return &f->fx.v[i];
+	return NULL;
+}
+
+/* --- time -------------------------------------------------------------------------- */
+
+/* Ticks when they are due, until an effect of that kind comes; false, and the
+ * time gone, when none came within ms. */
+static inline bool tick_until(struct fixture *f, enum effect_kind kind,
+			      int64_t ms)
+{
+	int64_t end = f->now + ms;
+
+	while (node_deadline_ms(f->node) <= end) {
+		if (node_deadline_ms(f->node) > f->now)
+			f->now = node_deadline_ms(f->node);
+		step_kind(f, EV_TICK);
+		if (effect_count(f, kind) > 0)
+			return true;
+	}
+	f->now = end;
+	return false;
+}
+
+/* The same with neighbors that keep sending. */
+static inline bool tick_heard_until(struct fixture *f, enum effect_kind kind,
+				    int64_t ms)
+{
+	int64_t end = f->now + ms;
+
+	while (f->now < end) {
+		int64_t left = end - f->now;
+
+		if (tick_until(f, kind, left < 1000 ? left : 1000))
+			return true;
+		for (uint8_t i = 0; i < LINK_SLOTS; i++)
+			if (f->node->links[i].up)
+				step(f, &(struct event){ .kind = EV_HEARD,
+							 .link = i });
+	}
+	return false;
+}
+
+/* --- seeds -------------------------------------------------------------------------- */
+
+struct question {
+	unsigned seed;
+	enum seed_question question;
+};
+
+/* The questions of the last step, in order; returns how many. */
+static inline size_t questions(const struct fixture *f, struct question *q)
+{
+	size_t n = effect_count(f, EF_SEED);
+
+	assert_true(n <= CONFIG_SEEDS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		const struct effect *e = effect_at(f, EF_SEED, i);
+
+		q[i] = (struct question){ e->seed.seed, e->seed.question };
+	}
+	return n;
+}
+
+static inline void seed_silent(struct fixture *f, struct question q)
+{
+	step(f, &(struct event){ .kind = EV_SEED,
+				 .seed = { .seed = q.seed,
+					   .question = q.question } });
+}
+
+static inline void seed_lists(struct fixture *f, struct question q,
+			      const struct addr *peers, size_t n)
+{
+	struct msg_peer_list list = { .count = n, .peers = { peers, n } };
+
+	if (q.question == ASK_REGISTER) {
+		list.registered = list.reachable = true;
+		list.you = number_addr(SELF);
+		list.period_ms = 60000;
+	}
+	step(f, &(struct event){ .kind = EV_SEED,
+				 .seed = { .seed = q.seed,
+					   .question = q.question,
+					   .answered = true,
+					   .list = &list } });
+}
+
+/* Starts; every seed that is asked lists these. The effects are those of the
+ * last answer: the dials. */
+static inline void join(struct fixture *f, const struct addr *peers, size_t n)
+{
+	struct question q[CONFIG_SEEDS_MAX];
+	size_t count;
+
+	start(f);
+	count = questions(f, q);
+	for (size_t i = 0; i < count; i++)
+		seed_lists(f, q[i], peers, n);
+}
+
+/* --- neighbors ------------------------------------------------------------------------ */
+
+/* A Peer Request; the slot of the link, or LINK_NONE. */
+static inline uint8_t request_full(struct fixture *f,
+				   const struct identity *id,
+				   uint64_t neighbors, bool urgent)
+{
+	struct msg_peer_request m = { *id, neighbors, urgent };
+
+	step(f, &(struct event){ .kind = EV_REQUEST,
+				 .request = { .conn = ++f->conns,
+					      .from = id->addr,
+					      .request = &m } });
+	return effect_one(f, EF_VERDICT)->link;
+}
+
+static inline uint8_t request(struct fixture *f, const struct identity *id)
+{
+	return request_full(f, id, 8, false);
+}
+
+static inline enum peer_verdict verdict(const struct fixture *f)
+{
+	return effect_one(f, EF_VERDICT)->say.peer_reply.verdict;
+}
+
+/* A neighbor that dialed us. */
+static inline uint8_t link_up(struct fixture *f, unsigned number)
+{
+	struct identity id = number_id(number);
+	uint8_t slot = request(f, &id);
+
+	assert_true(slot != LINK_NONE);
+	return slot;
+}
+
+static inline void dial_fails(struct fixture *f, uint32_t dial,
+			      enum dial_result result)
+{
+	step(f, &(struct event){ .kind = EV_DIALED,
+				 .dialed = { .dial = dial,
+					     .result = result } });
+}
+
+static inline void dial_replies(struct fixture *f, uint32_t dial,
+				const struct msg_peer_reply *reply)
+{
+	step(f, &(struct event){ .kind = EV_DIALED,
+				 .dialed = { .dial = dial,
+					     .conn = ++f->conns,
+					     .result = DIAL_ANSWERED,
+					     .reply = reply,
+					     .rtt_ms = 20 } });
+}
+
+static inline void dial_accepted(struct fixture *f, uint32_t dial,
+				 const struct identity *id)
+{
+	struct msg_peer_reply r = { .verdict = PEER_ACCEPTED,
+				    .id = *id,
+				    .neighbors = 8 };
+
+	dial_replies(f, dial, &r);
+}
+
+static inline void link_down(struct fixture *f, uint8_t slot,
+			     enum down_cause cause)
+{
+	step(f, &(struct event){
+			.kind = EV_DOWN, .link = slot, .down = cause });
+}
+
+/* --- frames ------------------------------------------------------------------------------ */
+
+/* A control message from a neighbor. */
+static inline void hear(struct fixture *f, uint8_t slot,
+			const struct message *m)
+{
+	step(f, &(struct event){ .kind = EV_FRAME,
+				 .link = slot,
+				 .frame = { .msg = m } });
+}
+
+static inline void hear_bye(struct fixture *f, uint8_t slot)
+{
+	struct message m = { .type = MSG_BYE, .bye = { BYE_SHUTDOWN } };
+
+	hear(f, slot, &m);
+}
+
+/* A Message with its frame and id. */
+struct letter {
+	struct frame *frame;
+	struct hash id;
+	struct message msg;
+};
+
+static inline struct letter letter_new(const struct identity *origin,
+				       uint64_t seq, const char *text)
+{
+	struct letter l = { .msg = { .type = MSG_MESSAGE } };
+
+	l.msg.message.origin = *origin;
+	l.msg.message.seq = seq;
+	l.msg.message.data = (const uint8_t *)text;
+	l.msg.message.data_bytes = strlen(text);
+	assert_int_equal(codec_encode(&l.msg, &l.frame), ERR_OK);
+	l.id = hash_of(l.frame->body, l.frame->body_bytes);
+	return l;
+}
+
+static inline void letter_free(struct letter *l)
+{
+	frame_release(l->frame);
+}
+
+static inline void hear_letter_as(struct fixture *f, uint8_t slot,
+				  const struct letter *l, uint8_t flags,
+				  uint8_t hops)
+{
+	step(f, &(struct event){
+			.kind = EV_FRAME,
+			.link = slot,
+			.frame = { .head = { flags, hops,
+					     l->frame->body_bytes },
+				   .frame = l->frame,
+				   .id = &l->id,
+				   .msg = &l->msg } });
+}
+
+static inline void hear_letter(struct fixture *f, uint8_t slot,
+			       const struct letter *l)
+{
+	hear_letter_as(f, slot, l, 0, 0);
+}
+
+/* Was it news? The node keeps no hold on a letter that fell out of its
+ * store. */
+static inline bool hear_new(struct fixture *f, uint8_t slot,
+			    const struct identity *origin, uint64_t seq)
+{
+	struct letter l = letter_new(origin, seq, "text");
+
+	hear_letter(f, slot, &l);
+	letter_free(&l);
+	return effect_count(f, EF_DELIVER) == 1;
+}
+
+static inline struct letter publish(struct fixture *f, const char *text)
+{
+	struct letter l = letter_new(node_self(f->node),
+				     node_next_seq(f->node), text);
+
+	step(f, &(struct event){ .kind = EV_PUBLISH,
+				 .publish = { .frame = l.frame,
+					      .id = &l.id,
+					      .msg = &l.msg.message } });
+	return l;
+}
+
+#endif
