@@ -17,6 +17,7 @@
 
 #define READ_BYTES 65536
 #define SETTLE_MS 5000 /* commands of a script wait for the join so long */
+#define SEND_SETTLE_MS 500 /* and the first line of --send */
 #define COUNT_REST_BYTES (64 * 1048576) /* read only to say what was not sent */
 
 /* Everything but the two descriptors belongs to the input thread until it is
@@ -237,6 +238,8 @@ static void run_send(struct input *in)
 	size_t n;
 	enum err e = ERR_OK;
 
+	/* Several neighbors are better than the first: one may just leave. */
+	hub_wait_settled(in->peer->hub, clock_ms() + SEND_SETTLE_MS);
 	while (e == ERR_OK && next_line(in, &line, &n)) {
 		e = send_line(in, line, n);
 		if (e == ERR_NOMEM)

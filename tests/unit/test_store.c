@@ -1,0 +1,339 @@
+#include "test.h"
+
+#include "base/rng.h"
+#include "core/store.h"
+
+#define RUNS 4
+
+/* A store, the runs it knows, and nothing of the rest of a node. */
+struct desk {
+	struct origins origins;
+	struct store store;
+	struct origin *runs[RUNS];
+};
+
+static void open_desk(struct desk *d, uint64_t count_max, uint64_t bytes_max)
+{
+	origins_init(&d->origins, 100);
+	store_init(&d->store, count_max, bytes_max, 42);
+	for (unsigned i = 0; i < RUNS; i++) {
+		struct identity id = { .incarnation = 1,
+				       .addr = { .family = ADDR_V4,
+						 .port = (uint16_t)(i + 1) } };
+
+		d->runs[i] = origins_add(&d->origins, &id);
+		assert_non_null(d->runs[i]);
+	}
+}
+
+static void close_desk(struct desk *d)
+{
+	store_free(&d->store);
+	origins_free(&d->origins);
+}
+
+static struct hash id_of(unsigned run, uint64_t seq)
+{
+	uint64_t words[2] = { run, seq };
+
+	return hash_of(words, sizeof words);
+}
+
+static enum err put(struct desk *d, unsigned run, uint64_t seq, size_t bytes)
+{
+	struct hash id = id_of(run, seq);
+	struct frame *f = frame_new(bytes);
+	enum err e;
+
+	assert_non_null(f);
+	e = store_put(&d->store, f, &id, d->runs[run], seq, 3);
+	frame_release(f); /* the store holds its own */
+	return e;
+}
+
+static bool has(const struct desk *d, unsigned run, uint64_t seq)
+{
+	struct hash id = id_of(run, seq);
+	const struct stored *a = store_by_id(&d->store, &id);
+	const struct stored *b =
+		store_by_seq(&d->store, d->runs[run], seq);
+
+	assert_ptr_equal(a, b);
+	return a != NULL;
+}
+
+static void what_was_put_is_found_by_id_and_by_seq(void **state)
+{
+	struct hash id = id_of(1, 7);
+	const struct stored *e;
+	struct desk d;
+
+	(void)state;
+	open_desk(&d, 10, 100000);
+	assert_int_equal(put(&d, 1, 7, 50), ERR_OK);
+	assert_true(has(&d, 1, 7));
+	assert_false(has(&d, 1, 8));
+	assert_false(has(&d, 2, 7));
+	e = store_by_id(&d.store, &id);
+	assert_int_equal(e->seq, 7);
+	assert_ptr_equal(e->run, d.runs[1]);
+	assert_int_equal(e->hops, 3);
+	assert_int_equal(e->frame->body_bytes, 50);
+	assert_int_equal(d.store.count, 1);
+	assert_int_equal(d.store.bytes, 50 + STORE_FRAME_OVERHEAD);
+	close_desk(&d);
+}
+
+static void a_full_store_drops_the_oldest_of_the_largest_run(void **state)
+{
+	struct desk d;
+
+	(void)state;
+	open_desk(&d, 5, 100000);
+	assert_int_equal(put(&d, 0, 9, 50), ERR_OK); /* by arrival, not seq */
+	assert_int_equal(put(&d, 1, 1, 50), ERR_OK);
+	assert_int_equal(put(&d, 0, 2, 50), ERR_OK);
+	assert_int_equal(put(&d, 2, 1, 50), ERR_OK);
+	assert_int_equal(put(&d, 0, 3, 50), ERR_OK);
+	assert_int_equal(put(&d, 1, 2, 50), ERR_OK);
+	assert_false(has(&d, 0, 9));
+	assert_true(has(&d, 1, 1)); /* a quiet run keeps what it has */
+	assert_true(has(&d, 0, 2) && has(&d, 0, 3));
+	assert_int_equal(d.store.count, 5);
+	close_desk(&d);
+}
+
+static void bytes_are_bounded_and_count_more_than_messages(void **state)
+{
+	struct desk d;
+	uint64_t max = 320 + 3 * STORE_FRAME_OVERHEAD;
+
+	(void)state;
+	open_desk(&d, 1000, max);
+	assert_int_equal(put(&d, 1, 1, 10), ERR_OK);
+	assert_int_equal(put(&d, 1, 2, 10), ERR_OK);
+	assert_int_equal(put(&d, 0, 1, 300), ERR_OK); /* the larger in bytes */
+	assert_true(has(&d, 1, 1) && has(&d, 1, 2) && has(&d, 0, 1));
+	assert_int_equal(put(&d, 2, 1, 200), ERR_OK);
+	assert_false(has(&d, 0, 1));
+	assert_true(has(&d, 1, 1) && has(&d, 1, 2) && has(&d, 2, 1));
+	assert_true(d.store.bytes <= max);
+	close_desk(&d);
+}
+
+static void one_message_that_fits_nowhere_evicts_nobody(void **state)
+{
+	struct desk d;
+
+	(void)state;
+	open_desk(&d, 10, 1000);
+	assert_int_equal(put(&d, 0, 1, 100), ERR_OK);
+	assert_int_equal(put(&d, 1, 1, 1000), ERR_TOO_LONG);
+	assert_true(has(&d, 0, 1));
+	assert_int_equal(put(&d, 1, 1, 1000 - STORE_FRAME_OVERHEAD), ERR_OK);
+	assert_false(has(&d, 0, 1)); /* it takes the whole store */
+	assert_true(has(&d, 1, 1));
+	close_desk(&d);
+}
+
+static void frames_are_held_once_and_released(void **state)
+{
+	struct frame *f = frame_new(10);
+	struct hash id = id_of(0, 1);
+	struct desk d;
+
+	(void)state;
+	open_desk(&d, 1, 100000);
+	assert_int_equal(store_put(&d.store, f, &id, d.runs[0], 1, 0), ERR_OK);
+	assert_int_equal(atomic_load(&f->refs), 2);
+	assert_int_equal(put(&d, 1, 1, 10), ERR_OK);
+	assert_int_equal(atomic_load(&f->refs), 1);
+	frame_release(f);
+	close_desk(&d);
+}
+
+static void a_dropped_run_leaves_nothing_behind(void **state)
+{
+	struct desk d;
+
+	(void)state;
+	open_desk(&d, 100, 100000);
+	for (uint64_t i = 1; i <= 10; i++) {
+		assert_int_equal(put(&d, 0, i, 10), ERR_OK);
+		assert_int_equal(put(&d, 1, i, 10), ERR_OK);
+	}
+	store_drop_run(&d.store, d.runs[0]);
+	store_drop_run(&d.store, d.runs[2]); /* holds nothing */
+	for (uint64_t i = 1; i <= 10; i++)
+		assert_true(!has(&d, 0, i) && has(&d, 1, i));
+	assert_int_equal(d.store.count, 10);
+	assert_int_equal(d.runs[0]->held_count, 0);
+	assert_int_equal(d.runs[0]->held_bytes, 0);
+	assert_int_equal(put(&d, 0, 11, 10), ERR_OK);
+	assert_true(has(&d, 0, 11));
+	close_desk(&d);
+}
+
+static void the_beginning_of_an_id_finds_one_or_tells_of_several(void **state)
+{
+	struct hash a = id_of(0, 1), b = a, other = id_of(0, 2);
+	struct frame *f = frame_new(10);
+	char hex[HASH_HEX + 1], hex_b[HASH_HEX + 1];
+	bool several = true;
+	struct desk d;
+
+	(void)state;
+	b.b[HASH_BYTES - 1] ^= 1;
+	hash_format(&a, hex);
+	hash_format(&b, hex_b);
+	open_desk(&d, 100, 100000);
+	assert_null(store_by_prefix(&d.store, hex, 4, &several));
+	assert_false(several);
+	assert_int_equal(store_put(&d.store, f, &a, d.runs[0], 1, 0), ERR_OK);
+	assert_int_equal(store_put(&d.store, f, &other, d.runs[0], 2, 0),
+			 ERR_OK);
+	assert_int_equal(store_by_prefix(&d.store, hex, 8, &several)->seq, 1);
+	assert_false(several);
+	assert_int_equal(store_put(&d.store, f, &b, d.runs[0], 3, 0), ERR_OK);
+	assert_non_null(store_by_prefix(&d.store, hex, 8, &several));
+	assert_true(several);
+	assert_int_equal(store_by_prefix(&d.store, hex, 32, &several)->seq, 1);
+	assert_false(several);
+	assert_int_equal(store_by_prefix(&d.store, hex_b, 32, &several)->seq,
+			 3);
+	assert_null(store_by_prefix(&d.store, hex, 33, &several));
+	/* A freed slot is no match for the empty beginning either. */
+	store_drop_run(&d.store, d.runs[0]);
+	assert_null(store_by_prefix(&d.store, "", 0, &several));
+	frame_release(f);
+	close_desk(&d);
+}
+
+/* --- against a naive model ------------------------------------------------------ */
+
+#define KEPT_MAX 64
+
+struct kept {
+	unsigned run;
+	uint64_t seq, bytes;
+};
+
+struct model {
+	struct kept v[KEPT_MAX]; /* by arrival */
+	size_t n;
+	uint64_t bytes;
+};
+
+static void model_remove(struct model *m, size_t i)
+{
+	m->bytes -= m->v[i].bytes;
+	memmove(&m->v[i], &m->v[i + 1], (--m->n - i) * sizeof m->v[0]);
+}
+
+static uint64_t model_bytes(const struct model *m, unsigned run)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		bytes += m->v[i].run == run ? m->v[i].bytes : 0;
+	return bytes;
+}
+
+static bool is_oldest(const struct model *m, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (m->v[j].run == m->v[i].run)
+			return false;
+	return true;
+}
+
+/* Of equally large runs the store may choose any: follows its choice, and
+ * checks that a largest run lost its oldest. */
+static void model_evict(struct model *m, const struct desk *d)
+{
+	uint64_t most = 0;
+
+	for (unsigned r = 0; r < RUNS; r++)
+		if (model_bytes(m, r) > most)
+			most = model_bytes(m, r);
+	for (size_t i = 0; i < m->n; i++) {
+		struct kept k = m->v[i];
+
+		if (has(d, k.run, k.seq) || !is_oldest(m, i) ||
+		    model_bytes(m, k.run) != most)
+			continue;
+		model_remove(m, i);
+		return;
+	}
+	fail_msg("the oldest of a largest run is still there");
+}
+
+static void check(const struct desk *d, const struct model *m)
+{
+	uint64_t bytes = 0;
+
+	assert_int_equal(d->store.count, m->n);
+	assert_int_equal(d->store.bytes, m->bytes);
+	for (size_t i = 0; i < m->n; i++)
+		assert_true(has(d, m->v[i].run, m->v[i].seq));
+	for (unsigned r = 0; r < RUNS; r++) {
+		assert_int_equal(d->runs[r]->held_bytes, model_bytes(m, r));
+		bytes += d->runs[r]->held_bytes;
+	}
+	assert_int_equal(bytes, m->bytes);
+}
+
+static void random_use_agrees_with_a_naive_model(void **state)
+{
+	const uint64_t bytes_max = 40 * 180;
+	uint64_t next[RUNS] = { 0 };
+	struct model m = { .n = 0 };
+	struct desk d;
+	struct rng r;
+
+	(void)state;
+	rng_init(&r, 77);
+	open_desk(&d, 50, bytes_max);
+	for (unsigned i = 0; i < 8000; i++) {
+		unsigned run = (unsigned)rng_below(&r, RUNS);
+		size_t size = (size_t)rng_below(&r, 120) + 2;
+		struct kept k = { run, ++next[run],
+				  size + STORE_FRAME_OVERHEAD };
+
+		if (rng_below(&r, 300) == 0) {
+			store_drop_run(&d.store, d.runs[run]);
+			for (size_t j = m.n; j-- > 0;)
+				if (m.v[j].run == run)
+					model_remove(&m, j);
+			continue;
+		}
+		assert_int_equal(put(&d, run, k.seq, size), ERR_OK);
+		while (m.n >= 50 || m.bytes + k.bytes > bytes_max)
+			model_evict(&m, &d);
+		m.v[m.n++] = k;
+		m.bytes += k.bytes;
+		if (i % 16 == 0)
+			check(&d, &m);
+	}
+	check(&d, &m);
+	close_desk(&d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_put_is_found_by_id_and_by_seq),
+		cmocka_unit_test(
+			a_full_store_drops_the_oldest_of_the_largest_run),
+		cmocka_unit_test(
+			bytes_are_bounded_and_count_more_than_messages),
+		cmocka_unit_test(one_message_that_fits_nowhere_evicts_nobody),
+		cmocka_unit_test(frames_are_held_once_and_released),
+		cmocka_unit_test(a_dropped_run_leaves_nothing_behind),
+		cmocka_unit_test(
+			the_beginning_of_an_id_finds_one_or_tells_of_several),
+		cmocka_unit_test(random_use_agrees_with_a_naive_model),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
