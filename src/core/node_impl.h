@@ -77,6 +77,7 @@ struct pending_death {
 
 struct registration {
 	uint64_t registered; /* a bit per seed that lists me */
+	uint64_t outdated; /* and per seed asked before EF_ADDRESS */
 	struct round round;
 	int64_t renew_ms; /* next renewal */
 	int64_t period_ms; /* as the seeds said */

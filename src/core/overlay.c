@@ -189,6 +189,8 @@ void overlay_fill(struct step *s)
 	struct overlay *o = &n->overlay;
 	struct candidate c;
 
+	if (n->stopped)
+		return;
 	/* R1: first all answers, then the shuffle. */
 	if (n->registration.round.active &&
 	    n->registration.round.kind == ROUND_JOIN)
@@ -569,8 +571,7 @@ static void after_loss(struct step *s)
 	/* A loss is news: do not wait out an old back-off (R5). */
 	o->attempt = 0;
 	o->repair_ms = NEVER_MS;
-	if (!s->n->stopped)
-		overlay_fill(s);
+	overlay_fill(s);
 }
 
 void overlay_on_bye(struct step *s, uint8_t slot, enum bye_reason reason)

@@ -62,6 +62,7 @@ static void ask_seed(struct step *s, unsigned seed)
 
 	r->asked |= seed_bit(seed);
 	r->pending |= seed_bit(seed);
+	n->registration.outdated &= ~seed_bit(seed);
 	e->seed.seed = seed;
 	e->seed.self = n->self;
 	e->seed.want = (uint32_t)n->config->overlay.sample;
@@ -73,9 +74,14 @@ static void ask_seed(struct step *s, unsigned seed)
 
 static void end_round(struct step *s)
 {
-	struct round *r = &s->n->registration.round;
+	struct registration *g = &s->n->registration;
+	struct round *r = &g->round;
 
 	r->active = false;
+	/* Seeds tell when to renew. Until one does, try again: whoever got
+	 * links all the same would never be listed otherwise. */
+	if (g->renew_ms == NEVER_MS)
+		g->renew_ms = s->now + s->n->config->overlay.repair_max_ms;
 	overlay_round_done(s, r->kind, r->answered);
 }
 
@@ -153,7 +159,7 @@ static void take_list(struct step *s, const struct msg_peer_list *list)
 }
 
 /* The wildcard listener learns its address from the first seed that sees it
- * under another; that answer did not list us, so ask again. */
+ * under another. */
 static bool learn_address(struct step *s, const struct msg_peer_list *list)
 {
 	struct node *n = s->n;
@@ -163,10 +169,23 @@ static bool learn_address(struct step *s, const struct msg_peer_list *list)
 	    addr_same_host(&list->you, &n->self.addr))
 		return false;
 	n->learn_address = false;
+	n->registration.outdated = n->registration.round.pending;
 	n->self.addr = list->you;
 	n->self.addr.port = port;
 	effects_add(s->out, EF_ADDRESS);
 	return true;
+}
+
+/* An answer to a question that named an address which is not mine: it did not
+ * list me, so ask again. */
+static bool is_outdated(struct step *s, const struct ev_seed *ev)
+{
+	if (!ev->answered || ev->question != ASK_REGISTER)
+		return false;
+	if (learn_address(s, ev->list))
+		return true;
+	return !ev->list->reachable &&
+	       (s->n->registration.outdated & seed_bit(ev->seed)) != 0;
 }
 
 static void on_register_answer(struct step *s, const struct ev_seed *ev)
@@ -174,10 +193,6 @@ static void on_register_answer(struct step *s, const struct ev_seed *ev)
 	struct registration *g = &s->n->registration;
 	uint64_t bit = seed_bit(ev->seed);
 
-	if (learn_address(s, ev->list)) {
-		ask_seed(s, ev->seed);
-		return;
-	}
 	if (ev->list->reachable)
 		g->registered |= bit;
 	else
@@ -213,11 +228,18 @@ void registration_on_seed(struct step *s, const struct ev_seed *ev)
 	uint64_t bit = seed_bit(ev->seed);
 	bool counts = r->active && (r->pending & bit) != 0;
 
+	/* R15: a Register now would undo the Death that was just sent. */
+	if (s->n->stopped)
+		return;
 	if (ev->question == ASK_DEATH) {
 		on_death_answer(s, ev);
 		return;
 	}
 	r->pending &= ~bit;
+	if (is_outdated(s, ev)) {
+		ask_seed(s, ev->seed);
+		return;
+	}
 	if (!ev->answered) {
 		g->registered &= ~bit;
 	} else {

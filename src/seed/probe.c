@@ -107,7 +107,7 @@ enum probe_outcome probe_run(struct log *log, const struct addr *to,
 			  "Liveliness Reply", to, "incarnation %" PRIu64,
 			  found->incarnation);
 	else
-		log_event(log, LOG_INFO, KIND_LIVELINESS, WAY_NONE, "silence",
-			  to, "%s: %s", probe_outcome_name(o), err_text(e));
+		log_event(log, LOG_INFO, KIND_LIVELINESS, WAY_NONE, "probe", to,
+			  "%s: %s", probe_outcome_name(o), err_text(e));
 	return o;
 }

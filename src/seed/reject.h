@@ -15,19 +15,18 @@
 #define SEED_REJECT_LINES 10
 
 /* Name in the status, what it means for people. */
-#define SEED_REJECT_LIST(X)                                                   \
-	X(MALFORMED,                                                          \
-	  "malformed") /* not a frame, or not one of our messages */          \
-	X(OVERSIZED, "oversized")   /* a length out of range */               \
-	X(VERSION, "version")       /* of the protocol */                     \
-	X(TRUNCATED, "truncated")   /* ended, or stalled, inside a frame */   \
-	X(HANDSHAKE, "handshake")   /* said nothing in time */                \
-	X(UNEXPECTED, "unexpected") /* a message that is not for a seed */    \
-	X(UNKNOWN, "unknown")       /* a type of another version */           \
-	X(FOREIGN, "foreign")       /* a Register for somebody else's host */ \
-	X(UNREACHABLE, "unreachable") /* not proven by the dial-back */       \
-	X(OLDER, "older")             /* nor when an older run came back */   \
-	X(FULL, "full")               /* no room in the registry */           \
+#define SEED_REJECT_LIST(X)                                                  \
+	X(MALFORMED, "malformed")     /* no frame, or no message */          \
+	X(OVERSIZED, "oversized")     /* a length out of range */            \
+	X(VERSION, "version")         /* of the protocol */                  \
+	X(TRUNCATED, "truncated")     /* ended, or stalled, in a frame */    \
+	X(HANDSHAKE, "handshake")     /* said nothing in time */             \
+	X(UNEXPECTED, "unexpected")   /* a message that is not for a seed */ \
+	X(UNKNOWN, "unknown")         /* a type of another version */        \
+	X(FOREIGN, "foreign")         /* Register for another's address */   \
+	X(UNREACHABLE, "unreachable") /* not proven by the dial-back */      \
+	X(OLDER, "older")             /* nor when an older run came back */  \
+	X(FULL, "full")               /* no room in the registry */          \
 	X(MEMORY, "memory")           /* or no memory at all */
 
 enum seed_reason {

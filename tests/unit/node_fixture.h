@@ -142,6 +142,7 @@ struct fixture {
 	struct node *node;
 	struct effects fx;
 	int64_t now;
+	unsigned number; /* whose address the node has */
 	link_set shadow;
 	uint64_t conns; /* names of connections given out */
 };
@@ -150,7 +151,7 @@ struct fixture {
 static inline void fixture_renew(struct fixture *f, uint64_t rng_seed)
 {
 	struct node_options o = { .config = &f->config,
-				  .self = number_id(SELF),
+				  .self = number_id(f->number),
 				  .rng_seed = rng_seed };
 
 	node_free(f->node);
@@ -168,6 +169,7 @@ static inline struct fixture *fixture_new(size_t seeds)
 	assert_non_null(f);
 	config_init(&f->config);
 	f->config.seed_count = seeds;
+	f->number = SELF;
 	effects_init(&f->fx);
 	fixture_renew(f, 1);
 	return f;

@@ -283,12 +283,10 @@ static uint64_t status(const char *key)
 	return n;
 }
 
-#define WAIT_FOR(condition)                                  \
-	do {                                                 \
-		int64_t until_ms = clock_ms() + PATIENCE_MS; \
-		while (!(condition))                         \
-			assert_true(clock_ms() < until_ms);  \
-	} while (0)
+#define WAIT_FOR(condition)                                             \
+	for (int64_t until_ms = clock_ms() + PATIENCE_MS; !(condition); \
+	     usleep(1000))                                              \
+	assert_true(clock_ms() < until_ms)
 
 /* --- R2 ------------------------------------------------------------------- */
 
