@@ -144,6 +144,9 @@ enum err MUST_CHECK config_check(struct config *c, const char **why);
 enum err MUST_CHECK config_parse_duration(const char *text, int64_t *ms);
 enum err MUST_CHECK config_parse_count(const char *text, uint64_t *out);
 
+/* Without a key only loopback is served, unless [security] insecure. */
+bool config_may_listen(const struct config *c, const struct addr *a);
+
 /* The whole configuration as a file that config_read takes back. With
  * `comments`, each key has its explanation above it: this is config.ini. */
 void config_print(const struct config *c, bool comments, struct buf *out);

@@ -310,3 +310,8 @@ void config_print(const struct config *c, bool comments, struct buf *out)
 				print_key(&config_keys[j], c, comments, out);
 	}
 }
+
+bool config_may_listen(const struct config *c, const struct addr *a)
+{
+	return addr_is_loopback(a) || c->security.insecure;
+}

@@ -38,16 +38,18 @@ uint8_t links_by_addr(const struct node *n, const struct addr *a)
 	return LINK_NONE;
 }
 
-/* Off loopback one host may not fill our links (eclipse). */
+/* Off loopback one host may not fill our links (eclipse): neither the one it
+ * claims to be nor the one it comes from. */
 bool links_host_full(const struct node *n, const struct addr *a)
 {
 	unsigned count = 0;
 
-	if (addr_is_loopback(a))
+	if (addr_is_loopback(a) || addr_is_none(a))
 		return false;
 	for (unsigned i = 0; i < LINK_SLOTS; i++)
 		count += n->links[i].up &&
-			 addr_same_host(&n->links[i].info.id.addr, a);
+			 (addr_same_host(&n->links[i].info.id.addr, a) ||
+			  addr_same_host(&n->links[i].from, a));
 	return count >= n->config->overlay.per_host_max;
 }
 

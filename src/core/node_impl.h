@@ -36,6 +36,7 @@ struct link_state {
 	bool up;
 	struct neighbor info;
 	struct addr via; /* whose redirect led here; none: a seed's list */
+	struct addr from; /* where it connected from; none: we dialed */
 	int64_t ping_ms; /* last Liveliness sent */
 	uint64_t ping_nonce; /* unanswered if pinging */
 	bool pinging, checking;

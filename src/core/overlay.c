@@ -363,6 +363,7 @@ static void accept_request(struct step *s, const struct ev_request *ev)
 		refuse_busy(s, ev);
 		return;
 	}
+	s->n->links[slot].from = ev->from;
 	e = answer(s, ev->conn, PEER_ACCEPTED);
 	e->link = slot;
 	gossip_link_up(s, slot);
@@ -402,7 +403,7 @@ void overlay_on_request(struct step *s, const struct ev_request *ev)
 		answer(s, ev->conn, PEER_BUSY);
 	else if (slot != LINK_NONE)
 		on_known(s, ev, slot);
-	else if (links_host_full(n, a))
+	else if (links_host_full(n, a) || links_host_full(n, &ev->from))
 		refuse_busy(s, ev);
 	else if (links_count(n) < limits(n)->links_max)
 		accept_request(s, ev);
@@ -473,10 +474,14 @@ static void on_accepted(struct step *s, const struct dial *d,
 	}
 	if (slot != LINK_NONE) {
 		struct link_state *old = &n->links[slot];
-		bool newer_run = id->incarnation > old->info.id.incarnation;
+		/* A newer run proves itself by answering at its address;
+		 * anybody can name another's. */
+		bool newer_run =
+			id->incarnation > old->info.id.incarnation &&
+			addr_equal(&id->addr, &d->to.addr);
 
 		if (!newer_run &&
-		    (id->incarnation < old->info.id.incarnation ||
+		    (id->incarnation != old->info.id.incarnation ||
 		     !newer_wins(s, old, true))) {
 			refuse_dialed(s, ev->conn, BYE_DUPLICATE);
 			return;

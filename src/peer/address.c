@@ -31,7 +31,7 @@ int address_listen(const struct config *c, struct addr *listen)
 			err_text(e));
 		return EXIT_CONFIG;
 	}
-	if (!addr_is_loopback(listen) && !c->security.insecure) {
+	if (!config_may_listen(c, listen)) {
 		fprintf(stderr,
 			"peer: will not listen on %s: without a key anybody "
 			"there could read and publish; use a loopback address, "

@@ -58,7 +58,8 @@ static void introduce(struct visitor *v, const struct msg_peer_request *m)
 	struct link *l = reader_link(p, &v->talk, &m->id.addr);
 
 	if (l == NULL) {
-		count_reject(p, REJECT_MEMORY);
+		reject_note(&p->rejects, REJECT_MEMORY, &v->conn->remote,
+			    "no memory for a link");
 		return;
 	}
 	if (!hub_on_request(p->hub, l, &v->conn->remote, m))
@@ -97,30 +98,10 @@ static bool serve_one(struct visitor *v, const struct message *m)
 		introduce(v, &m->peer_request);
 		return false;
 	default:
-		count_reject(v->peer, REJECT_UNEXPECTED);
-		log_event(v->peer->log, LOG_WARN, KIND_WARNING, WAY_IN,
-			  "unexpected", &v->conn->remote, "%s; closing",
-			  message_name(m->type));
+		reject_note(&v->peer->rejects, REJECT_UNEXPECTED,
+			    &v->conn->remote, message_name(m->type));
 		return false;
 	}
-}
-
-static void log_end(struct visitor *v, enum err e, bool introduced)
-{
-	struct log *log = v->peer->log;
-
-	if (e == ERR_CLOSED || e == ERR_STOPPED || e == ERR_RESET ||
-	    (e == ERR_TIMEOUT && introduced)) {
-		log_event(log, LOG_DEBUG, KIND_PLAIN, WAY_NONE, "closed",
-			  &v->conn->remote, "%s", err_text(e));
-		return;
-	}
-	count_reject(v->peer, e == ERR_TIMEOUT ? REJECT_HANDSHAKE
-					       : REJECT_MALFORMED);
-	log_event(log, LOG_WARN, KIND_WARNING, WAY_IN,
-		  e == ERR_TIMEOUT ? "handshake" : "malformed",
-		  &v->conn->remote, "%s%s%s; closing", err_text(e),
-		  v->talk.why[0] != '\0' ? ": " : "", v->talk.why);
 }
 
 void door_serve(void *ctx, struct conn *c)
@@ -137,7 +118,9 @@ void door_serve(void *ctx, struct conn *c)
 
 		e = talk_recv(&v.talk, &m, clock_ms() + wait_ms);
 		if (e == ERR_UNKNOWN) {
-			count_reject(v.peer, REJECT_UNKNOWN_TYPE);
+			reject_note(&v.peer->rejects, REJECT_UNKNOWN,
+				    &c->remote,
+				    "a type of message this version does not know");
 			continue;
 		}
 		if (e != ERR_OK)
@@ -148,6 +131,7 @@ void door_serve(void *ctx, struct conn *c)
 		message_clear(&m);
 	}
 	if (go_on)
-		log_end(&v, e, introduced);
+		reject_talk(&v.peer->rejects, &c->remote, &v.talk, e,
+			    !introduced);
 	talk_close(&v.talk);
 }

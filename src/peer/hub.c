@@ -104,7 +104,8 @@ static struct frame *encode(struct hub *h, const struct message *m)
 	struct frame *f = NULL;
 
 	if (codec_encode(m, &f) != ERR_OK) {
-		count_reject(h->peer, REJECT_MEMORY);
+		reject_note(&h->peer->rejects, REJECT_MEMORY, NULL,
+			    "no memory for a message to neighbors");
 		return NULL;
 	}
 	return f;

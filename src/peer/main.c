@@ -3,6 +3,7 @@
 #include "base/crypto.h"
 #include "io/clock.h"
 #include "io/notify.h"
+#include "io/signals.h"
 #include "io/sock.h"
 #include "peer/address.h"
 #include "peer/chatter.h"
@@ -16,11 +17,9 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -45,34 +44,6 @@ static int fail(const char *what, const char *why)
 
 /* --- signals ---------------------------------------------------------------- */
 
-static int block_signals(sigset_t *set)
-{
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-
-	sigemptyset(set);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGHUP);
-	sigaddset(set, SIGUSR1);
-	sigaction(SIGPIPE, &ignore, NULL);
-	pthread_sigmask(SIG_BLOCK, set, NULL);
-	return signalfd(-1, set, SFD_CLOEXEC);
-}
-
-/* From here on a second SIGINT or SIGTERM ends the process at once. */
-static void unblock_stop_signals(void)
-{
-	struct sigaction standard = { .sa_handler = SIG_DFL };
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaction(SIGINT, &standard, NULL);
-	sigaction(SIGTERM, &standard, NULL);
-	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-}
-
 static void log_status(struct peer *p)
 {
 	struct buf b = { 0 };
@@ -89,21 +60,20 @@ static void log_status(struct peer *p)
 /* True if it is time to leave. */
 static bool on_signal(struct peer *p, int signal_fd)
 {
-	struct signalfd_siginfo info;
-
-	if (read(signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
-		return false;
-	switch (info.ssi_signo) {
-	case SIGHUP:
+	switch (signals_read(signal_fd)) {
+	case WISH_REOPEN:
 		log_reopen(p->log);
 		return false;
-	case SIGUSR1:
+	case WISH_STATUS:
 		log_status(p);
 		return false;
-	default:
-		peer_finish(p, EXIT_DONE);
-		return true;
+	case WISH_NOTHING:
+		return false;
+	case WISH_END:
+		break;
 	}
+	peer_finish(p, EXIT_DONE);
+	return true;
 }
 
 /* Until a signal or a part of the peer wants it to end. */
@@ -184,6 +154,7 @@ static enum err start_parts(struct peer *p, const struct node_options *no)
 		e = open_log(p);
 	if (e == ERR_OK)
 		server_log_to(p->server, p->log);
+	p->rejects.log = p->log;
 	return e;
 }
 
@@ -265,7 +236,7 @@ static void stop_output(struct peer *p)
 
 static int stop(struct peer *p, struct input *in)
 {
-	unblock_stop_signals();
+	signals_let_kill();
 	stop_threads(p, in);
 	stop_output(p);
 	log_event(p->log, LOG_INFO, KIND_START, WAY_NONE, "stop", NULL,
@@ -283,8 +254,7 @@ int main(int argc, char **argv)
 	struct node_options no = { 0 };
 	struct input *in = NULL;
 	struct addr listen, bound;
-	sigset_t signals;
-	int signal_fd = block_signals(&signals);
+	int signal_fd = signals_block();
 	int status = options_read(&options, PROGRAM_PEER, argc, argv, environ);
 
 	if (status >= 0)

@@ -7,6 +7,7 @@
 
 #include "io/log.h"
 #include "io/options.h"
+#include "io/reject.h"
 #include "io/server.h"
 #include "peer/history.h"
 
@@ -17,24 +18,8 @@ struct dialer;
 struct seeds;
 struct output;
 
-/* Why frames or connections were turned away, for `status`. */
-#define REJECT_LIST(X)                                                         \
-	X(MALFORMED, "malformed")                                              \
-	X(UNKNOWN_TYPE, "unknown_type")                                        \
-	X(UNEXPECTED, "unexpected")                                            \
-	X(HANDSHAKE, "handshake")                                              \
-	X(MEMORY, "memory")
-
-enum reject {
-#define REJECT_ENUM(name, text) REJECT_##name,
-	REJECT_LIST(REJECT_ENUM)
-#undef REJECT_ENUM
-	REJECT_REASONS
-};
-
 struct counters {
 	atomic_uint_fast64_t bytes_in, bytes_out;
-	atomic_uint_fast64_t rejected[REJECT_REASONS];
 };
 
 struct peer {
@@ -49,6 +34,7 @@ struct peer {
 	struct history history;
 	struct mutex publish_mu; /* one publisher at a time */
 	struct counters counters;
+	struct rejects rejects;
 	struct addr source; /* host our connections leave from; none: any */
 	int64_t started_ms;
 	int finish_fd; /* eventfd: somebody wants the peer to end */
@@ -58,11 +44,5 @@ struct peer {
 /* Asks main to end the peer with that exit status; the first one wins. Any
  * thread, never blocks. */
 void peer_finish(struct peer *p, int status);
-
-static inline void count_reject(struct peer *p, enum reject why)
-{
-	atomic_fetch_add_explicit(&p->counters.rejected[why], 1,
-				  memory_order_relaxed);
-}
 
 #endif

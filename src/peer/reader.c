@@ -73,7 +73,7 @@ static void cut(struct batch *b, size_t i)
 
 /* Parses what is not known already. Unknown types vanish here: they are never
  * forwarded. A malformed one ends the batch, and the link. */
-static void parse(struct peer *p, struct batch *b)
+static void parse(struct peer *p, struct link *l, struct batch *b)
 {
 	bool seen[BATCH_MAX];
 	size_t kept = 0;
@@ -84,7 +84,8 @@ static void parse(struct peer *p, struct batch *b)
 		enum err e = seen[i] ? ERR_OK : parcel_parse(c, &b->why);
 
 		if (e == ERR_UNKNOWN) {
-			count_reject(p, REJECT_UNKNOWN_TYPE);
+			reject_note(&p->rejects, REJECT_UNKNOWN, &l->who,
+				    "a type of message this version does not know");
 			parcel_release(c);
 			continue;
 		}
@@ -139,13 +140,18 @@ static void log_parcel(struct peer *p, const struct link *l,
 			  "%s", "");
 }
 
-static void log_breach(struct peer *p, const struct link *l,
-		       const struct batch *b)
+static void note_breach(struct peer *p, const struct link *l,
+			const struct batch *b)
 {
-	count_reject(p, b->breach == ERR_NOMEM ? REJECT_MEMORY
-					       : REJECT_MALFORMED);
-	log_event(p->log, LOG_WARN, KIND_WARNING, WAY_IN, "malformed", &l->who,
-		  "%s: %s; closing", err_text(b->breach), b->why);
+	enum reject_reason reason = REJECT_MALFORMED;
+
+	if (b->breach == ERR_RANGE)
+		reason = REJECT_OVERSIZED;
+	else if (b->breach == ERR_VERSION)
+		reason = REJECT_VERSION;
+	else if (b->breach == ERR_NOMEM)
+		reason = REJECT_MEMORY;
+	reject_note(&p->rejects, reason, &l->who, b->why);
 }
 
 /* --- reading ---------------------------------------------------------------------- */
@@ -155,7 +161,7 @@ static bool read_batch(struct peer *p, struct link *l, struct batch *b)
 {
 	collect(l, b);
 	if (b->n > 0)
-		parse(p, b);
+		parse(p, l, b);
 	if (b->n > 0) {
 		hub_on_frames(p->hub, l, b->parcels, b->n);
 		for (size_t i = 0; i < b->n; i++)
@@ -164,7 +170,7 @@ static bool read_batch(struct peer *p, struct link *l, struct batch *b)
 	cut(b, 0);
 	if (b->breach == ERR_OK)
 		return true;
-	log_breach(p, l, b);
+	note_breach(p, l, b);
 	hub_on_down(p->hub, l, DOWN_BREACH);
 	return false;
 }

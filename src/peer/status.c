@@ -37,17 +37,8 @@ static void gossip_figures(struct peer *p, struct buf *b)
 
 static void rejected(struct peer *p, struct buf *b)
 {
-	static const char *const names[] = {
-#define REJECT_NAME(name, text) text,
-		REJECT_LIST(REJECT_NAME)
-#undef REJECT_NAME
-	};
-
 	buf_str(b, ",\"rejected\":{");
-	for (unsigned i = 0; i < REJECT_REASONS; i++)
-		buf_fmt(b, "%s\"%s\":%llu", i > 0 ? "," : "", names[i],
-			(unsigned long long)read_counter(
-				&p->counters.rejected[i]));
+	reject_print(&p->rejects, b);
 	number(b, "out_of_place", hub_stats(p->hub).rejected);
 	number(b, "connections", server_stats(p->server).refused);
 	buf_char(b, '}');

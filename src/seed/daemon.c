@@ -137,11 +137,6 @@ static bool start_on(struct seed_daemon *d, const struct addr *a,
 
 /* --- which address -------------------------------------------------------- */
 
-static bool allowed(const struct seed_daemon *d, const struct addr *a)
-{
-	return addr_is_loopback(a) || d->options.config.security.insecure;
-}
-
 /* Says nothing of a place that did not do, unless that is forbidden. */
 static int start_at(struct seed_daemon *d, struct place *p)
 {
@@ -154,7 +149,7 @@ static int start_at(struct seed_daemon *d, struct place *p)
 	if (sock_resolve(p->host, p->port, a, &n) != ERR_OK)
 		return EXIT_FAILED;
 	for (size_t i = 0; i < n && p->next; i++) {
-		if (!allowed(d, &a[i])) {
+		if (!config_may_listen(&d->options.config, &a[i])) {
 			p->next = false;
 			return say_not_loopback(&a[i]);
 		}
@@ -251,10 +246,10 @@ int seed_daemon_start(struct seed_daemon *d)
 	return status;
 }
 
-void seed_daemon_stop(struct seed_daemon *d, const char *why)
+void seed_daemon_stop(struct seed_daemon *d)
 {
 	log_event(d->log, LOG_INFO, KIND_START, WAY_NONE, "stop",
-		  &d->seed->self.addr, "%s", why);
+		  &d->seed->self.addr, "%s", "asked to");
 	seed_stop(d->seed);
 	seed_join(d->seed);
 	log_close(d->log);

@@ -22,7 +22,7 @@ struct seed_daemon {
 /* Listens on --listen, else on the entry that was named, else on the first
  * entry that is free. SEED_DAEMON_RUNS, or how to exit. */
 int seed_daemon_start(struct seed_daemon *d);
-void seed_daemon_stop(struct seed_daemon *d, const char *why);
+void seed_daemon_stop(struct seed_daemon *d);
 /* One line with seed_status in the log. */
 void seed_daemon_log_status(struct seed_daemon *d);
 

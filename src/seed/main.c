@@ -2,27 +2,15 @@
  * exists, so that all of them wait for main. */
 #include "io/exits.h"
 #include "io/notify.h"
+#include "io/signals.h"
 #include "seed/daemon.h"
 
-#include <pthread.h>
-#include <signal.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 
 extern char **environ;
-
-static sigset_t block_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	return set;
-}
 
 /* A connection needs one descriptor, and one more while it dials back. */
 static void raise_descriptor_limit(const struct config_seed_role *c)
@@ -36,53 +24,44 @@ static void raise_descriptor_limit(const struct config_seed_role *c)
 	setrlimit(RLIMIT_NOFILE, &l);
 }
 
-/* Until somebody wants it to end; says how. */
-static const char *wait_for_the_end(struct seed_daemon *d, const sigset_t *set)
+static void run(struct seed_daemon *d, int signal_fd)
 {
-	int number;
-
 	for (;;) {
-		if (sigwait(set, &number) != 0)
-			continue;
-		if (number == SIGHUP)
+		switch (signals_read(signal_fd)) {
+		case WISH_END:
+			return;
+		case WISH_REOPEN:
 			log_reopen(d->log);
-		else if (number == SIGUSR1)
+			break;
+		case WISH_STATUS:
 			seed_daemon_log_status(d);
-		else
-			return number == SIGINT ? "SIGINT" : "SIGTERM";
+			break;
+		case WISH_NOTHING:
+			break;
+		}
 	}
-}
-
-/* From now on a second one ends the process at once. */
-static void let_signals_kill(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 int main(int argc, char **argv)
 {
 	static struct seed_daemon d;
-	sigset_t set = block_signals();
-	const char *why;
+	int signal_fd = signals_block();
 	int status =
 		options_read(&d.options, PROGRAM_SEED, argc, argv, environ);
 
 	if (status >= 0)
 		return status;
+	if (signal_fd < 0) {
+		fprintf(stderr, "seed: signals: %s\n", strerror(errno));
+		return EXIT_FAILED;
+	}
 	raise_descriptor_limit(&d.options.config.seed);
 	status = seed_daemon_start(&d);
 	if (status != SEED_DAEMON_RUNS)
 		return status;
 	notify_ready();
-	why = wait_for_the_end(&d, &set);
-	let_signals_kill();
-	seed_daemon_stop(&d, why);
+	run(&d, signal_fd);
+	signals_let_kill();
+	seed_daemon_stop(&d);
 	return EXIT_DONE;
 }

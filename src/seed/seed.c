@@ -26,16 +26,10 @@ static void *sweep(void *arg)
 {
 	struct seed *s = arg;
 	int64_t interval_ms = sweep_interval_ms(s->config);
-	int64_t sum_ms = clock_ms() + 1000;
 
 	while (waker_sleep(&s->sweeper_waker, clock_ms() + interval_ms) !=
-	       ERR_STOPPED) {
+	       ERR_STOPPED)
 		verify_lapsed(s);
-		if (clock_ms() >= sum_ms) {
-			seed_reject_sum(s);
-			sum_ms = clock_ms() + 1000;
-		}
-	}
 	return NULL;
 }
 
@@ -88,6 +82,7 @@ enum err seed_start(struct seed **out, const struct seed_options *o)
 		return ERR_NOMEM;
 	s->config = o->config;
 	s->log = o->log;
+	s->rejects.log = o->log;
 	mutex_init(&s->mu);
 	waker_init(&s->sweeper_waker);
 	s->registry = make_registry(o->config);

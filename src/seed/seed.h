@@ -13,10 +13,10 @@
 #include "core/registry.h"
 #include "io/log.h"
 #include "io/pool.h"
+#include "io/reject.h"
 #include "io/server.h"
 #include "io/thread.h"
 #include "io/waker.h"
-#include "seed/reject.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -37,7 +37,7 @@ struct seed {
 	struct mutex mu;             /* registry.mu of the lock order */
 	struct registry *registry;   /* (r) */
 	struct seed_counters counters;           /* (a) */
-	struct seed_reject reject[SEED_REJECTS]; /* (a) */
+	struct rejects rejects;                  /* (a) */
 	struct waker sweeper_waker;              /* (c) */
 	pthread_t sweeper;                       /* (m) */
 	bool sweeping;                           /* (m) */

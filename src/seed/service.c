@@ -19,10 +19,10 @@ struct exchange {
 	struct addr sample[WANT_LIST_MAX]; /* what out.peer_list may point to */
 };
 
-static void turn_away(struct exchange *x, enum seed_reason reason,
+static void turn_away(struct exchange *x, enum reject_reason reason,
 		      const char *detail)
 {
-	seed_reject_note(x->seed, reason, &x->conn->remote, detail);
+	reject_note(&x->seed->rejects, reason, &x->conn->remote, detail);
 }
 
 /* --- Register (R2) -------------------------------------------------------- */
@@ -133,13 +133,13 @@ static void register_new(struct exchange *x, enum registry_match before)
 			  "incarnation %" PRIu64 ", %" PRIu64 " known",
 			  reg->id.incarnation, x->out.peer_list.count);
 	else if (e == ERR_FULL)
-		turn_away(x, SEED_REJECT_FULL, "no room for another peer");
+		turn_away(x, REJECT_FULL, "no room for another peer");
 	else if (e == ERR_NOMEM)
-		turn_away(x, SEED_REJECT_MEMORY, "no memory for another peer");
+		turn_away(x, REJECT_MEMORY, "no memory for another peer");
 	else if (before == MATCH_OLDER)
-		turn_away(x, SEED_REJECT_OLDER, "a newer run is known");
+		turn_away(x, REJECT_OLDER, "a newer run is known");
 	else
-		turn_away(x, SEED_REJECT_UNREACHABLE,
+		turn_away(x, REJECT_UNREACHABLE,
 			  "the address does not answer as this peer");
 }
 
@@ -171,7 +171,7 @@ static void answer_register(struct exchange *x)
 	list->registered = true;
 	list->you = x->conn->remote;
 	if (!may_register(x)) {
-		turn_away(x, SEED_REJECT_FOREIGN,
+		turn_away(x, REJECT_FOREIGN,
 			  "Register for an address that is not the sender's");
 		mutex_lock(&x->seed->mu);
 		fill_list_locked(x, NULL, 0);
@@ -328,7 +328,7 @@ static bool answer(struct exchange *x)
 		answer_liveliness(x);
 		return true;
 	default:
-		turn_away(x, SEED_REJECT_UNEXPECTED, message_name(x->in->type));
+		turn_away(x, REJECT_UNEXPECTED, message_name(x->in->type));
 		return false;
 	}
 }
@@ -352,31 +352,6 @@ static bool serve_request(struct seed *s, struct conn *c, struct talk *t,
 	return true;
 }
 
-/* Why a connection ends, if that is worth a line. */
-static void say_breach(struct seed *s, const struct conn *c,
-		       const struct talk *t, enum err e, bool first)
-{
-	bool partial = inbox_partial(&t->inbox);
-
-	if (e == ERR_SYNTAX)
-		seed_reject_note(s, SEED_REJECT_MALFORMED, &c->remote, t->why);
-	else if (e == ERR_RANGE)
-		seed_reject_note(s, SEED_REJECT_OVERSIZED, &c->remote, t->why);
-	else if (e == ERR_VERSION)
-		seed_reject_note(s, SEED_REJECT_VERSION, &c->remote, t->why);
-	else if (e == ERR_TIMEOUT && first)
-		seed_reject_note(s, SEED_REJECT_HANDSHAKE, &c->remote,
-				 partial ? "half a request, then silence"
-					 : "no request in time");
-	else if ((e == ERR_TIMEOUT || e == ERR_CLOSED || e == ERR_RESET) &&
-		 partial)
-		seed_reject_note(s, SEED_REJECT_TRUNCATED, &c->remote,
-				 "ended inside a frame");
-	else if (e == ERR_NOMEM)
-		seed_reject_note(s, SEED_REJECT_MEMORY, &c->remote,
-				 "no memory for a request");
-}
-
 void service_serve(void *ctx, struct conn *c)
 {
 	struct seed *s = ctx;
@@ -394,10 +369,10 @@ void service_serve(void *ctx, struct conn *c)
 			more = serve_request(s, c, &t, &m);
 			message_clear(&m);
 		} else if (e == ERR_UNKNOWN) {
-			seed_reject_note(s, SEED_REJECT_UNKNOWN, &c->remote,
-					 "a type of message it does not know");
+			reject_note(&s->rejects, REJECT_UNKNOWN, &c->remote,
+				    "a type of message it does not know");
 		} else {
-			say_breach(s, c, &t, e, first);
+			reject_talk(&s->rejects, &c->remote, &t, e, first);
 			more = false;
 		}
 		first = false;

@@ -109,9 +109,11 @@ static void it_dials_on_until_four_own_links_are_up(void **state)
 static void it_never_dials_itself_a_wildcard_or_a_neighbor(void **state)
 {
 	struct fixture *f = fixture_new(1);
-	struct addr a[4] = { number_addr(SELF), number_addr(1), { 0 } };
+	struct addr a[4];
 
 	(void)state;
+	a[0] = number_addr(SELF);
+	a[1] = number_addr(1);
 	a[2] = number_addr(2);
 	memset(a[2].ip, 0, sizeof a[2].ip);
 	a[3] = number_addr(3);
@@ -661,38 +663,28 @@ static void redirects_are_dialed_two_at_a_time(void **state)
 
 static void links_by_the_word_of_one_peer_stay_two(void **state)
 {
-	struct fixture *f = fixture_new(1);
-	struct addr a[6], listed[2] = { number_addr(1), number_addr(2) };
+	struct effect dial, by_word[2];
+	struct fixture *f = fixture_dialing(1, &dial);
+	struct addr a[6], listed = number_addr(1);
 	struct msg_peer_reply busy = { .verdict = PEER_BUSY,
+				       .id = number_id(1),
 				       .redirect = { a, peers(a, 10, 6) } };
-	struct effect first, second, more;
 
 	(void)state;
-	join(f, listed, 2);
-	first = dial_at(f, 0);
-	second = dial_at(f, 1);
-	busy.id.addr = first.dial.to;
-	dial_replies(f, first.dial.id, &busy);
-	assert_int_equal(effect_count(f, EF_DIAL), 2);
+	dial_replies(f, dial.dial.id, &busy);
+	by_word[0] = dial_at(f, 0);
+	by_word[1] = dial_at(f, 1);
 	for (size_t i = 0; i < 2; i++) {
-		struct identity id = { .incarnation = 1 };
+		struct identity id = { 7000, by_word[i].dial.to };
 
-		more = dial_at(f, 0);
-		for (unsigned k = 0; k < DIALS_CAP; k++)
-			if (f->node->overlay.dials[k].used &&
-			    f->node->overlay.dials[k].id != second.dial.id)
-				more.dial.id = f->node->overlay.dials[k].id,
-				id.addr = f->node->overlay.dials[k].to.addr;
-		dial_accepted(f, more.dial.id, &id);
-		if (i == 0)
-			assert_int_equal(effect_count(f, EF_DIAL), 0);
-		f->fx.n = 0;
-		effects_add(&f->fx, EF_DIAL); /* for dial_at above */
+		dial_accepted(f, by_word[i].dial.id, &id);
+		assert_int_equal(effect_count(f, EF_DIAL), 0);
 	}
-	busy.redirect.n = 2;
-	busy.id.addr = second.dial.to;
-	/* The other one names the same peers: they are linked already. */
-	dial_replies(f, second.dial.id, &busy);
+	assert_true(tick_until(f, EF_SEED, 1000));
+	seed_lists(f, (struct question){ 0, ASK_LIST }, &listed, 1);
+	peers(a, 20, 6);
+	dial_replies(f, dial_at(f, 0).dial.id, &busy);
+	assert_int_equal(effect_count(f, EF_DIAL), 0);
 	assert_int_equal(links_count(f->node), 2);
 	fixture_free(f);
 }

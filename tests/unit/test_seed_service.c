@@ -879,40 +879,6 @@ static void who_has_asked_may_stay_until_idle_without_a_word(void **state)
 	assert_int_equal(status("truncated"), 0);
 }
 
-static void strangers_cannot_fill_the_log(void **state)
-{
-	char path[] = "/tmp/seed_log_XXXXXX", line[512];
-	struct config_log c = { .level = LOG_WARN,
-				.color = COLOR_NEVER,
-				.max_size = 1 << 20 };
-	struct log_options o = { .path = path, .config = &c };
-	int fd = mkstemp(path), lines = 0, sums = 0;
-	FILE *f;
-
-	(void)state;
-	assert_true(fd >= 0);
-	log_close(quiet);
-	assert_int_equal(log_open(&quiet, &o), ERR_OK);
-	start_seed();
-	for (int i = 0; i < 1000; i++)
-		seed_reject_note(seed, SEED_REJECT_MALFORMED, NULL, "noise");
-	seed_reject_sum(seed);
-	stop_seed();
-	log_close(quiet);
-	quiet = NULL;
-	f = fdopen(fd, "r");
-	assert_non_null(f);
-	while (fgets(line, sizeof line, f)) {
-		lines++;
-		sums += strstr(line, "990 more") != NULL;
-	}
-	fclose(f);
-	remove(path);
-	/* A second may pass in between: then there are two portions. */
-	assert_in_range(lines, 11, 22);
-	assert_in_range(sums, 0, 1);
-}
-
 static void it_stops_at_once_whatever_it_is_doing(void **state)
 {
 	struct message m = { .type = MSG_REGISTER }, got;
@@ -994,7 +960,6 @@ int main(void)
 		TEST(an_unknown_type_is_counted_and_passed_over),
 		TEST(silence_and_half_a_frame_are_ended_in_time),
 		TEST(who_has_asked_may_stay_until_idle_without_a_word),
-		TEST(strangers_cannot_fill_the_log),
 		TEST(it_stops_at_once_whatever_it_is_doing),
 	};
 
