@@ -225,7 +225,7 @@ void gossip_on_message(struct step *s, uint8_t slot, const struct ev_frame *f)
  * that are held. */
 struct answer {
 	uint8_t slot;
-	uint64_t messages, bytes;
+	uint64_t messages, bytes, looks;
 	uint64_t held[ANSWER_MESSAGES];
 	size_t held_n;
 	bool cut; /* more is held than one answer takes */
@@ -254,8 +254,21 @@ static int by_seq(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Sends what is held of the range. Walks the run's messages, never the range:
- * that may be 2^53 wide. */
+/* False when the answer was full before. */
+static bool offer(struct step *s, struct answer *a, const struct stored *e)
+{
+	if (e == NULL)
+		return true;
+	a->cut = answer_full(a);
+	if (a->cut)
+		return false;
+	send_stored(s, a, e);
+	a->held[a->held_n++] = e->seq;
+	return true;
+}
+
+/* Sends what is held of the range: seq by seq, or if it is wider than the
+ * run's messages are many, by a walk over these; it may be 2^53 wide. */
 static void answer_held(struct step *s, struct answer *a,
 			const struct range *want)
 {
@@ -268,17 +281,21 @@ static void answer_held(struct step *s, struct answer *a,
 	a->cut = false;
 	if (r == NULL || r->held_count == 0)
 		return;
+	if (want->last - want->first < r->held_count) {
+		a->looks += want->last - want->first + 1;
+		for (uint64_t seq = want->first; seq <= want->last; seq++)
+			if (!offer(s, a, store_by_seq(st, r, seq)))
+				return;
+		return;
+	}
+	a->looks += r->held_count;
 	for (slot = r->held_oldest; slot != STORE_NONE;
 	     slot = st->v[slot].newer) {
 		const struct stored *e = &st->v[slot];
 
-		if (e->seq < want->first || e->seq > want->last)
-			continue;
-		a->cut = answer_full(a);
-		if (a->cut)
+		if (e->seq >= want->first && e->seq <= want->last &&
+		    !offer(s, a, e))
 			return;
-		send_stored(s, a, e);
-		a->held[a->held_n++] = e->seq;
 	}
 	qsort(a->held, a->held_n, sizeof a->held[0], by_seq);
 }
@@ -325,7 +342,9 @@ void gossip_on_get_data(struct step *s, uint8_t slot,
 		answer_id(s, &a, &m->id);
 		return;
 	}
-	for (size_t i = 0; i < m->ranges.n && !answer_full(&a); i++) {
+	for (size_t i = 0; i < m->ranges.n && !answer_full(&a) &&
+			   a.looks < ANSWER_LOOKS;
+	     i++) {
 		answer_held(s, &a, &m->ranges.v[i]);
 		if (!a.cut)
 			note_missing(s, &a, &m->ranges.v[i]);

@@ -21,6 +21,7 @@
 #define FIND_TIMEOUT_MS 3000
 #define ANSWER_MESSAGES 256 /* sent for one getData */
 #define ANSWER_BYTES 1048576
+#define ANSWER_LOOKS 65536 /* then no further range of it is begun */
 #define SPREAD_BYTES 16384 /* larger first messages are not worth a flood */
 #define NEVER_MS INT64_MAX
 

@@ -26,6 +26,8 @@ struct seeds {
 	struct pool *pool;
 	struct mutex mu;
 	struct standing standings[CONFIG_SEEDS_MAX]; /* (mu) */
+	bool leaving; /* (mu) */
+	struct identity self; /* (mu) valid when leaving */
 };
 
 struct seed_job {
@@ -187,37 +189,7 @@ static void pass_on(struct seed_job *j, enum err e, const struct message *reply)
 	hub_on_seed(j->seeds->peer->hub, &ev);
 }
 
-static void run_seed_job(struct job *job, struct waker *w, bool stopped)
-{
-	struct seed_job *j = (struct seed_job *)job;
-	const struct config *c = j->seeds->peer->config;
-	const struct config_seed *seed = &c->seeds[j->seed];
-	struct message reply = { 0 };
-	struct addr who = { 0 };
-	enum err e;
-
-	if (stopped) {
-		free(j);
-		return;
-	}
-	if (j->request.type == MSG_REGISTER)
-		j->request.reg.has_lease =
-			get_lease(j->seeds, j->seed, &j->request.reg.lease);
-	e = ask_seed(seed, &j->seeds->peer->source, &j->request,
-		     j->question == ASK_DEATH ? MSG_DEATH_REPLY : MSG_PEER_LIST,
-		     w, c->overlay.seed_timeout_ms, &reply, &who);
-	log_asked(j, seed, &who);
-	if (e == ERR_OK && j->question == ASK_REGISTER) {
-		if (reply.peer_list.registered)
-			keep_lease(j->seeds, j->seed, &reply.peer_list);
-		else
-			e = ERR_SYNTAX; /* no answer to a Register */
-	}
-	log_answer(j, seed, &who, e, &reply);
-	pass_on(j, e, &reply);
-	message_clear(&reply);
-	free(j);
-}
+static void run_seed_job(struct job *job, struct waker *w, bool stopped);
 
 static struct seed_job *job_for(struct seeds *s, unsigned seed,
 				enum seed_question q)
@@ -238,6 +210,83 @@ static void submit(struct seeds *s, struct seed_job *j)
 {
 	if (pool_submit(s->pool, &j->job) != ERR_OK)
 		free(j);
+}
+
+static void say_leave(struct seeds *s, unsigned seed,
+		      const struct identity *self)
+{
+	struct seed_job *j = job_for(s, seed, ASK_DEATH);
+
+	if (j == NULL)
+		return;
+	j->request.type = MSG_DEATH;
+	j->request.death = (struct msg_death){ .id = *self,
+					       .reporter = self->addr,
+					       .reason = DEATH_LEFT };
+	j->request.death.has_lease =
+		get_lease(s, seed, &j->request.death.lease);
+	submit(s, j);
+}
+
+/* After the leave: a Register that is still queued is not made, and one that
+ * was under way is taken back. */
+static bool is_leaving(struct seeds *s, struct identity *self)
+{
+	bool leaving;
+
+	mutex_lock(&s->mu);
+	leaving = s->leaving;
+	*self = s->self;
+	mutex_unlock(&s->mu);
+	return leaving;
+}
+
+void seeds_leave(struct seeds *s, const struct identity *self)
+{
+	mutex_lock(&s->mu);
+	s->leaving = true;
+	s->self = *self;
+	mutex_unlock(&s->mu);
+	for (unsigned i = 0; i < s->peer->config->seed_count; i++)
+		if (listed_by(s, i))
+			say_leave(s, i, self);
+}
+
+static void run_seed_job(struct job *job, struct waker *w, bool stopped)
+{
+	struct seed_job *j = (struct seed_job *)job;
+	const struct config *c = j->seeds->peer->config;
+	const struct config_seed *seed = &c->seeds[j->seed];
+	struct message reply = { 0 };
+	struct addr who = { 0 };
+	struct identity self;
+	enum err e;
+
+	if (stopped || (is_leaving(j->seeds, &self) &&
+			j->question == ASK_REGISTER)) {
+		free(j);
+		return;
+	}
+	if (j->request.type == MSG_REGISTER)
+		j->request.reg.has_lease =
+			get_lease(j->seeds, j->seed, &j->request.reg.lease);
+	e = ask_seed(seed, &j->seeds->peer->source, &j->request,
+		     j->question == ASK_DEATH ? MSG_DEATH_REPLY : MSG_PEER_LIST,
+		     w, c->overlay.seed_timeout_ms, &reply, &who);
+	log_asked(j, seed, &who);
+	if (e == ERR_OK && j->question == ASK_REGISTER) {
+		if (reply.peer_list.registered)
+			keep_lease(j->seeds, j->seed, &reply.peer_list);
+		else
+			e = ERR_SYNTAX; /* no answer to a Register */
+	}
+	log_answer(j, seed, &who, e, &reply);
+	if (e == ERR_OK && j->question == ASK_REGISTER &&
+	    is_leaving(j->seeds, &self))
+		say_leave(j->seeds, j->seed, &self);
+	pass_on(j, e, &reply);
+	message_clear(&reply);
+	free(j);
 }
 
 void seeds_ask(struct seeds *s, const struct effect *e)
@@ -269,26 +318,6 @@ void seeds_report(struct seeds *s, const struct effect *e)
 			return;
 		j->request.type = MSG_DEATH;
 		j->request.death = e->death.death;
-		submit(s, j);
-	}
-}
-
-void seeds_leave(struct seeds *s, const struct identity *self)
-{
-	for (unsigned i = 0; i < s->peer->config->seed_count; i++) {
-		struct seed_job *j;
-
-		if (!listed_by(s, i))
-			continue;
-		j = job_for(s, i, ASK_DEATH);
-		if (j == NULL)
-			return;
-		j->request.type = MSG_DEATH;
-		j->request.death = (struct msg_death){ .id = *self,
-						       .reporter = self->addr,
-						       .reason = DEATH_LEFT };
-		j->request.death.has_lease =
-			get_lease(s, i, &j->request.death.lease);
 		submit(s, j);
 	}
 }

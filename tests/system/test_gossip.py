@@ -316,7 +316,11 @@ def stalled(net, seconds, n):
     got = bytearray()
     reading = threading.Thread(target=drain, args=(read, got), daemon=True)
     reading.start()
-    wait_until(lambda: got.count(b"\n") >= n, 30, "everything is printed when reading goes on")
+    try:
+        wait_until(lambda: got.count(b"\n") >= n, 30)
+    except AssertionError:
+        printed = got.count(b"\n")
+        raise AssertionError(f"{printed} of {n} lines printed: {slow.status()}") from None
     assert sorted(got.split(b"\n")[:-1]) == lines
     assert slow.ends() == 0
     reading.join(T)

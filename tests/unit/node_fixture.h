@@ -135,7 +135,8 @@ static inline void check_step(const struct node *n, const struct event *ev,
 		assert_true(node_deadline_ms(n) > now);
 }
 
-/* --- one node ---------------------------------------------------------------- */
+/* --- one node ----------------------------------------------------------------
+ */
 
 struct fixture {
 	struct config config;
@@ -198,7 +199,8 @@ static inline void start(struct fixture *f)
 	step_kind(f, EV_START);
 }
 
-/* --- looking at effects --------------------------------------------------------- */
+/* --- looking at effects
+ * --------------------------------------------------------- */
 
 /* The nth of that kind, or NULL. */
 static inline const struct effect *effect_at(const struct fixture *f,
@@ -237,7 +239,8 @@ static inline const struct effect *said(const struct fixture *f,
 	return NULL;
 }
 
-/* --- time -------------------------------------------------------------------------- */
+/* --- time
+ * -------------------------------------------------------------------------- */
 
 /* Ticks when they are due, until an effect of that kind comes; false, and the
  * time gone, when none came within ms. */
@@ -276,7 +279,8 @@ static inline bool tick_heard_until(struct fixture *f, enum effect_kind kind,
 	return false;
 }
 
-/* --- seeds -------------------------------------------------------------------------- */
+/* --- seeds
+ * -------------------------------------------------------------------------- */
 
 struct question {
 	unsigned seed;
@@ -299,9 +303,9 @@ static inline size_t questions(const struct fixture *f, struct question *q)
 
 static inline void seed_silent(struct fixture *f, struct question q)
 {
-	step(f, &(struct event){ .kind = EV_SEED,
-				 .seed = { .seed = q.seed,
-					   .question = q.question } });
+	step(f, &(struct event){
+			.kind = EV_SEED,
+			.seed = { .seed = q.seed, .question = q.question } });
 }
 
 static inline void seed_lists(struct fixture *f, struct question q,
@@ -334,11 +338,11 @@ static inline void join(struct fixture *f, const struct addr *peers, size_t n)
 		seed_lists(f, q[i], peers, n);
 }
 
-/* --- neighbors ------------------------------------------------------------------------ */
+/* --- neighbors
+ * ------------------------------------------------------------------------ */
 
 /* A Peer Request; the slot of the link, or LINK_NONE. */
-static inline uint8_t request_full(struct fixture *f,
-				   const struct identity *id,
+static inline uint8_t request_full(struct fixture *f, const struct identity *id,
 				   uint64_t neighbors, bool urgent)
 {
 	struct msg_peer_request m = { *id, neighbors, urgent };
@@ -373,9 +377,9 @@ static inline uint8_t link_up(struct fixture *f, unsigned number)
 static inline void dial_fails(struct fixture *f, uint32_t dial,
 			      enum dial_result result)
 {
-	step(f, &(struct event){ .kind = EV_DIALED,
-				 .dialed = { .dial = dial,
-					     .result = result } });
+	step(f,
+	     &(struct event){ .kind = EV_DIALED,
+			      .dialed = { .dial = dial, .result = result } });
 }
 
 static inline void dial_replies(struct fixture *f, uint32_t dial,
@@ -402,11 +406,13 @@ static inline void dial_accepted(struct fixture *f, uint32_t dial,
 static inline void link_down(struct fixture *f, uint8_t slot,
 			     enum down_cause cause)
 {
-	step(f, &(struct event){
-			.kind = EV_DOWN, .link = slot, .down = cause });
+	step(f,
+	     &(struct event){ .kind = EV_DOWN, .link = slot, .down = cause });
 }
 
-/* --- frames ------------------------------------------------------------------------------ */
+/* --- frames
+ * ------------------------------------------------------------------------------
+ */
 
 /* A control message from a neighbor. */
 static inline void hear(struct fixture *f, uint8_t slot,
@@ -454,14 +460,13 @@ static inline void hear_letter_as(struct fixture *f, uint8_t slot,
 				  const struct letter *l, uint8_t flags,
 				  uint8_t hops)
 {
-	step(f, &(struct event){
-			.kind = EV_FRAME,
-			.link = slot,
-			.frame = { .head = { flags, hops,
-					     l->frame->body_bytes },
-				   .frame = l->frame,
-				   .id = &l->id,
-				   .msg = &l->msg } });
+	step(f, &(struct event){ .kind = EV_FRAME,
+				 .link = slot,
+				 .frame = { .head = { flags, hops,
+						      l->frame->body_bytes },
+					    .frame = l->frame,
+					    .id = &l->id,
+					    .msg = &l->msg } });
 }
 
 static inline void hear_letter(struct fixture *f, uint8_t slot,
@@ -484,8 +489,8 @@ static inline bool hear_new(struct fixture *f, uint8_t slot,
 
 static inline struct letter publish(struct fixture *f, const char *text)
 {
-	struct letter l = letter_new(node_self(f->node),
-				     node_next_seq(f->node), text);
+	struct letter l =
+		letter_new(node_self(f->node), node_next_seq(f->node), text);
 
 	step(f, &(struct event){ .kind = EV_PUBLISH,
 				 .publish = { .frame = l.frame,

@@ -42,9 +42,8 @@ static void check(const struct index *ix, const struct model *m)
 	assert_int_equal(ix->used, m->used);
 	for (uint32_t i = 0; i < ENTRIES; i++)
 		if (m->hash[i] != 0)
-			assert_int_equal(index_find(ix, m->hash[i], is_slot,
-						    &i),
-					 i);
+			assert_int_equal(
+				index_find(ix, m->hash[i], is_slot, &i), i);
 }
 
 static void an_empty_index_finds_nothing(void **state)

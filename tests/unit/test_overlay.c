@@ -39,7 +39,8 @@ static struct fixture *fixture_dialing(unsigned number, struct effect *dial)
 	return f;
 }
 
-/* --- R1: dialing ------------------------------------------------------------ */
+/* --- R1: dialing ------------------------------------------------------------
+ */
 
 static void four_of_the_listed_are_dialed_at_random(void **state)
 {
@@ -181,7 +182,8 @@ static void too_many_candidates_replace_older_ones(void **state)
 	fixture_free(f);
 }
 
-/* --- R3: being asked ----------------------------------------------------------- */
+/* --- R3: being asked
+ * ----------------------------------------------------------- */
 
 static void somebody_new_is_accepted_and_told_who_we_are(void **state)
 {
@@ -310,7 +312,8 @@ static struct fixture *fixture_with_claim(struct effect *dial)
 	return f;
 }
 
-static void a_larger_incarnation_is_dialed_before_it_replaces_a_link(void **state)
+static void
+a_larger_incarnation_is_dialed_before_it_replaces_a_link(void **state)
 {
 	struct identity id = { .incarnation = 7001, .addr = number_addr(0) };
 	struct effect dial;
@@ -321,10 +324,9 @@ static void a_larger_incarnation_is_dialed_before_it_replaces_a_link(void **stat
 	assert_int_equal(effect_count(f, EF_UNLINK), 1);
 	assert_int_equal(effect_count(f, EF_ADOPT), 1);
 	assert_int_equal(links_count(f->node), 4);
-	assert_int_equal(
-		f->node->links[links_by_addr(f->node, &id.addr)]
-			.info.id.incarnation,
-		7001);
+	assert_int_equal(f->node->links[links_by_addr(f->node, &id.addr)]
+				 .info.id.incarnation,
+			 7001);
 	fixture_free(f);
 }
 
@@ -455,8 +457,7 @@ static void a_host_that_claims_other_addresses_gets_two_links(void **state)
 					 .request = { .conn = i,
 						      .from = from,
 						      .request = &m } });
-		assert_int_equal(verdict(f),
-				 i < 3 ? PEER_ACCEPTED : PEER_BUSY);
+		assert_int_equal(verdict(f), i < 3 ? PEER_ACCEPTED : PEER_BUSY);
 	}
 	fixture_free(f);
 }
@@ -479,7 +480,8 @@ static void off_loopback_no_third_link_to_a_host_is_dialed(void **state)
 	fixture_free(f);
 }
 
-/* --- two that dial each other (R3) ------------------------------------------------ */
+/* --- two that dial each other (R3)
+ * ------------------------------------------------ */
 
 #define WIRES 4 /* two connections, two directions */
 #define WAITING 4
@@ -496,7 +498,7 @@ struct parcel {
 struct pair {
 	struct fixture *end[2];
 	uint32_t dial[2];
-	uint8_t slot[2][2]; /* by connection, then end */
+	uint8_t slot[2][2];                 /* by connection, then end */
 	struct parcel wire[WIRES][WAITING]; /* by 2 * connection + to */
 	size_t waiting[WIRES];
 };
@@ -547,8 +549,7 @@ static void arrive(struct pair *p, unsigned w)
 	struct parcel what = p->wire[w][0];
 
 	p->waiting[w]--;
-	memmove(&p->wire[w][0], &p->wire[w][1],
-		p->waiting[w] * sizeof what);
+	memmove(&p->wire[w][0], &p->wire[w][1], p->waiting[w] * sizeof what);
 	if (what.kind == P_REQUEST)
 		request(f, &from);
 	else if (what.kind == P_REPLY)
@@ -603,8 +604,7 @@ static void check_one_common_link(const struct pair *p)
 	for (unsigned c = 0; c < 2; c++)
 		assert_int_equal(p->slot[c][0] != LINK_NONE,
 				 p->slot[c][1] != LINK_NONE);
-	assert_true(p->slot[0][0] != LINK_NONE ||
-		    p->slot[1][0] != LINK_NONE);
+	assert_true(p->slot[0][0] != LINK_NONE || p->slot[1][0] != LINK_NONE);
 }
 
 /* Runs one order of arrivals; afterwards `choice` names the next one. False
@@ -643,7 +643,8 @@ static void two_that_dial_each_other_keep_the_same_one_link(void **state)
 	assert_true(orders >= 6);
 }
 
-/* --- R4: refused and failed dials --------------------------------------------------- */
+/* --- R4: refused and failed dials
+ * --------------------------------------------------- */
 
 static void redirects_are_dialed_two_at_a_time(void **state)
 {
@@ -740,7 +741,8 @@ static void who_was_only_a_redirect_is_not_reported(void **state)
 	fixture_free(f);
 }
 
-/* --- R5: repair ---------------------------------------------------------------------- */
+/* --- R5: repair
+ * ---------------------------------------------------------------------- */
 
 /* The pauses between questions when no seed answers. */
 static void check_pauses(uint64_t rng_seed)
@@ -887,7 +889,8 @@ static void a_link_we_cannot_keep_is_left_without_haste(void **state)
 	fixture_free(f);
 }
 
-/* --- R6: rotation ----------------------------------------------------------------------- */
+/* --- R6: rotation
+ * ----------------------------------------------------------------------- */
 
 /* A peer with own links to 0 .. own-1 and foreign ones to 100 ..., whose far
  * ends have that many neighbors, at its renewal with somebody new listed. */

@@ -55,8 +55,7 @@ static bool has(const struct desk *d, unsigned run, uint64_t seq)
 {
 	struct hash id = id_of(run, seq);
 	const struct stored *a = store_by_id(&d->store, &id);
-	const struct stored *b =
-		store_by_seq(&d->store, d->runs[run], seq);
+	const struct stored *b = store_by_seq(&d->store, d->runs[run], seq);
 
 	assert_ptr_equal(a, b);
 	return a != NULL;
@@ -209,7 +208,8 @@ static void the_beginning_of_an_id_finds_one_or_tells_of_several(void **state)
 	close_desk(&d);
 }
 
-/* --- against a naive model ------------------------------------------------------ */
+/* --- against a naive model
+ * ------------------------------------------------------ */
 
 #define KEPT_MAX 64
 
