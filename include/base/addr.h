@@ -20,7 +20,7 @@ enum addr_family { ADDR_NONE = 0, ADDR_V4 = 4, ADDR_V6 = 6 };
  * address fills the first 4 bytes of ip, the rest is zero. All zero: none. */
 struct addr {
 	uint8_t ip[16];
-	uint16_t port; /* host byte order */
+	uint16_t port;  /* host byte order */
 	uint8_t family; /* enum addr_family */
 	uint8_t zero;
 };
@@ -33,8 +33,9 @@ struct identity {
 /* An identity has padding at its end: hash and compare this many bytes. */
 #define IDENTITY_BYTES (sizeof(uint64_t) + sizeof(struct addr))
 
-#define ADDR_TEXT_MAX 56 /* "[8 x 4 hex digits + 7 colons]:65535" + NUL = 48 */
-#define HOST_MAX 256 /* a DNS name has at most 253 characters */
+#define ADDR_TEXT_MAX 56 /* "[8 x 4 hex digits + 7 colons]:65535" + NUL = 48 \
+			  */
+#define HOST_MAX 256     /* a DNS name has at most 253 characters */
 
 /* Canonical "1.2.3.4:80" or "[2001:db8::1]:80" of len bytes. Refuses names,
  * leading zeros, zone ids, port 0, and every second spelling of an address

@@ -40,7 +40,8 @@ void buf_json(struct buf *b, const void *bytes, size_t n);
 /* How many bytes buf_json would write, quotes included. */
 size_t buf_json_size(const void *bytes, size_t n);
 /* Any bytes made harmless for a terminal or a log: printable UTF-8 as it is,
- * control characters, C1 controls and bytes that are not UTF-8 as \n or \x1b. */
+ * control characters, C1 controls and bytes that are not UTF-8 as \n or \x1b.
+ */
 void buf_visible(struct buf *b, const void *bytes, size_t n);
 
 #endif

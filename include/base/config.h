@@ -17,12 +17,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_SEEDS_MAX 64 /* a majority of them is asked at every start */
-#define CONFIG_NAME_MAX 32 /* of a seed; becomes part of a file name */
-#define CONFIG_LINE_MAX 190 /* inih 55 splits longer lines in silence */
-#define CONFIG_TEXT_MAX 4096 /* a path */
+#define CONFIG_SEEDS_MAX 64     /* a majority of them is asked at every start */
+#define CONFIG_NAME_MAX 32      /* of a seed; becomes part of a file name */
+#define CONFIG_LINE_MAX 190     /* inih 55 splits longer lines in silence */
+#define CONFIG_TEXT_MAX 4096    /* a path */
 #define CONFIG_FILE_MAX 1048576 /* nobody writes more by hand */
-#define CONFIG_WHY_MAX 320 /* a reason, with the start of the value */
+#define CONFIG_WHY_MAX 320      /* a reason, with the start of the value */
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_color { COLOR_ALWAYS, COLOR_AUTO, COLOR_NEVER };
@@ -30,14 +30,14 @@ enum log_format { FORMAT_TEXT, FORMAT_JSON };
 
 struct config_seed {
 	char name[CONFIG_NAME_MAX]; /* [A-Za-z0-9_-]+ */
-	char host[HOST_MAX]; /* numeric or a name */
+	char host[HOST_MAX];        /* numeric or a name */
 	uint16_t port;
 };
 
 struct config_peer {
-	char listen[HOST_MAX + 8]; /* host:port, port 0: any */
+	char listen[HOST_MAX + 8];    /* host:port, port 0: any */
 	char advertise[HOST_MAX + 8]; /* empty: worked out */
-	int64_t message_interval_ms; /* 0: no demo messages */
+	int64_t message_interval_ms;  /* 0: no demo messages */
 	uint64_t connections_max;
 };
 
@@ -45,7 +45,7 @@ struct config_overlay {
 	uint64_t dials; /* links this peer opens itself */
 	uint64_t links_max;
 	uint64_t per_host_max; /* off loopback */
-	uint64_t sample; /* addresses asked from each seed */
+	uint64_t sample;       /* addresses asked from each seed */
 	uint64_t candidates_max;
 	int64_t dial_timeout_ms;
 	int64_t seed_timeout_ms; /* one whole conversation with a seed */
@@ -56,11 +56,11 @@ struct config_overlay {
 };
 
 struct config_liveness {
-	int64_t interval_ms; /* Liveliness after this much silence */
+	int64_t interval_ms;      /* Liveliness after this much silence */
 	int64_t busy_interval_ms; /* and this often on a busy link */
-	int64_t timeout_ms; /* dead after this much silence */
-	int64_t handshake_ms; /* first frame of a connection */
-	int64_t idle_ms; /* a connection that is no link */
+	int64_t timeout_ms;       /* dead after this much silence */
+	int64_t handshake_ms;     /* first frame of a connection */
+	int64_t idle_ms;          /* a connection that is no link */
 };
 
 struct config_gossip {
@@ -70,7 +70,7 @@ struct config_gossip {
 	uint64_t outbox_max, outbox_high; /* bytes; above high a sender waits */
 	int64_t publish_wait_ms; /* a publisher waits this long at most */
 	int64_t forward_wait_ms; /* a reader, without progress */
-	int64_t slow_ms; /* less than slow_bytes in this time: slow */
+	int64_t slow_ms;         /* less than slow_bytes in this time: slow */
 	uint64_t slow_bytes;
 	uint64_t output_max; /* bytes queued for stdout */
 };
@@ -89,9 +89,9 @@ struct config_seed_role {
 
 struct config_log {
 	char directory[CONFIG_TEXT_MAX]; /* holds servers/ and clients/ */
-	int64_t level; /* enum log_level */
-	int64_t color; /* enum log_color, for the files */
-	int64_t format; /* enum log_format */
+	int64_t level;                   /* enum log_level */
+	int64_t color;                   /* enum log_color, for the files */
+	int64_t format;                  /* enum log_format */
 	uint64_t max_size;
 };
 

@@ -7,21 +7,21 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
-#define ERR_LIST(X)                                                            \
-	X(OK, "no error")                                                      \
-	X(NOMEM, "out of memory")                                              \
-	X(SYNTAX, "malformed")                                                 \
-	X(RANGE, "out of range")                                               \
-	X(TOO_LONG, "too long")                                                \
-	X(VERSION, "unknown protocol version")                                 \
-	X(UNKNOWN, "unknown type")                                             \
-	X(FULL, "full")                                                        \
-	X(NOT_FOUND, "not found")                                              \
-	X(CLOSED, "closed by the other side")                                  \
-	X(RESET, "connection reset")                                           \
-	X(REFUSED, "connection refused")                                       \
-	X(TIMEOUT, "timed out")                                                \
-	X(STOPPED, "stopping")                                                 \
+#define ERR_LIST(X)                            \
+	X(OK, "no error")                      \
+	X(NOMEM, "out of memory")              \
+	X(SYNTAX, "malformed")                 \
+	X(RANGE, "out of range")               \
+	X(TOO_LONG, "too long")                \
+	X(VERSION, "unknown protocol version") \
+	X(UNKNOWN, "unknown type")             \
+	X(FULL, "full")                        \
+	X(NOT_FOUND, "not found")              \
+	X(CLOSED, "closed by the other side")  \
+	X(RESET, "connection reset")           \
+	X(REFUSED, "connection refused")       \
+	X(TIMEOUT, "timed out")                \
+	X(STOPPED, "stopping")                 \
 	X(SYSTEM, "system error")
 
 enum err {

@@ -13,29 +13,29 @@
 #define EFFECT_RANGES RANGES_MAX /* and ranges */
 
 enum effect_kind {
-	EF_SEND, /* a Message frame to a set of links */
-	EF_SAY, /* a control message to a set of links */
+	EF_SEND,    /* a Message frame to a set of links */
+	EF_SAY,     /* a control message to a set of links */
 	EF_VERDICT, /* answer a Peer Request; if accepted, conn is the link */
-	EF_DIAL, /* connect and send a Peer Request: EV_DIALED */
-	EF_ADOPT, /* the connection of a dial is the link */
-	EF_REFUSE, /* it is not wanted: Bye, read to its end, close */
-	EF_UNLINK, /* the slot is free again; say Bye if told so, and close */
-	EF_SEED, /* ask one seed: EV_SEED */
-	EF_DEATH, /* report a death to a set of seeds: EV_SEED each */
-	EF_LEAVE, /* Death of myself to every seed that gave me a lease */
+	EF_DIAL,    /* connect and send a Peer Request: EV_DIALED */
+	EF_ADOPT,   /* the connection of a dial is the link */
+	EF_REFUSE,  /* it is not wanted: Bye, read to its end, close */
+	EF_UNLINK,  /* the slot is free again; say Bye if told so, and close */
+	EF_SEED,    /* ask one seed: EV_SEED */
+	EF_DEATH,   /* report a death to a set of seeds: EV_SEED each */
+	EF_LEAVE,   /* Death of myself to every seed that gave me a lease */
 	EF_DELIVER, /* the message of this event is new: give it to the user */
-	EF_CHECK, /* do bytes wait on this link? EV_CHECKED */
-	EF_SYNCED, /* a neighbor has taken all that was published */
-	EF_FOUND, /* the message that was asked for (EV_FIND) */
+	EF_CHECK,   /* do bytes wait on this link? EV_CHECKED */
+	EF_SYNCED,  /* a neighbor has taken all that was published */
+	EF_FOUND,   /* the message that was asked for (EV_FIND) */
 	EF_NOT_FOUND, /* nobody has it */
-	EF_JOINED, /* the first round with the seeds is over */
-	EF_SETTLED, /* and so are the first dials */
-	EF_ADDRESS /* a seed told me my address: self changed */
+	EF_JOINED,    /* the first round with the seeds is over */
+	EF_SETTLED,   /* and so are the first dials */
+	EF_ADDRESS    /* a seed told me my address: self changed */
 };
 
 enum unlink_cause {
 	UNLINK_BYE_SENT, /* with `bye` */
-	UNLINK_BYE_GOT, /* with `bye` */
+	UNLINK_BYE_GOT,  /* with `bye` */
 	UNLINK_SILENT,
 	UNLINK_RESET,
 	UNLINK_BREACH,
@@ -44,9 +44,9 @@ enum unlink_cause {
 
 struct effect {
 	enum effect_kind kind;
-	uint8_t link; /* VERDICT, ADOPT, UNLINK, CHECK */
+	uint8_t link;   /* VERDICT, ADOPT, UNLINK, CHECK */
 	link_set links; /* SEND, SAY */
-	uint64_t conn; /* VERDICT, ADOPT, REFUSE */
+	uint64_t conn;  /* VERDICT, ADOPT, REFUSE */
 	union {
 		struct {
 			struct frame_head head;
@@ -74,7 +74,7 @@ struct effect {
 		} death;
 		struct {
 			struct frame *frame; /* FOUND */
-			struct hash id; /* FOUND, NOT_FOUND */
+			struct hash id;      /* FOUND, NOT_FOUND */
 		} found;
 		struct {
 			unsigned asked, answered;
@@ -90,7 +90,7 @@ struct effects {
 	size_t addr_count;
 	struct range ranges[EFFECT_RANGES];
 	size_t range_count;
-	uint64_t dropped; /* effects lost to a failed allocation */
+	uint64_t dropped;    /* effects lost to a failed allocation */
 	struct effect spill; /* where those are written */
 };
 

@@ -16,28 +16,28 @@
 typedef uint16_t link_set;
 
 enum event_kind {
-	EV_START, /* once, first */
-	EV_TICK, /* time passed; due at node_deadline_ms */
-	EV_SEED, /* a question to a seed ended */
+	EV_START,   /* once, first */
+	EV_TICK,    /* time passed; due at node_deadline_ms */
+	EV_SEED,    /* a question to a seed ended */
 	EV_REQUEST, /* a Peer Request on an accepted connection */
-	EV_DIALED, /* a dial ended */
-	EV_HEARD, /* bytes came over a link, no whole frame yet */
-	EV_FRAME, /* a frame came over a link */
-	EV_DOWN, /* a link broke */
+	EV_DIALED,  /* a dial ended */
+	EV_HEARD,   /* bytes came over a link, no whole frame yet */
+	EV_FRAME,   /* a frame came over a link */
+	EV_DOWN,    /* a link broke */
 	EV_CHECKED, /* the answer to EF_CHECK */
 	EV_PUBLISH, /* the user has a message */
-	EV_SYNC, /* the user wants to know when all is taken (EF_SYNCED) */
+	EV_SYNC,    /* the user wants to know when all is taken (EF_SYNCED) */
 	EV_FIND, /* the user wants a message by id (EF_FOUND, EF_NOT_FOUND) */
-	EV_STOP /* leave; the last one */
+	EV_STOP  /* leave; the last one */
 };
 
 enum seed_question { ASK_REGISTER, ASK_LIST, ASK_DEATH };
 enum dial_result { DIAL_ANSWERED, DIAL_REFUSED, DIAL_TIMEOUT, DIAL_FAILED };
 enum down_cause {
-	DOWN_RESET, /* reset, or closed without a Bye: the process is gone */
+	DOWN_RESET,  /* reset, or closed without a Bye: the process is gone */
 	DOWN_BREACH, /* it broke the protocol */
-	DOWN_SLOW, /* it does not take what we send */
-	DOWN_LOCAL /* no thread or memory here to keep it */
+	DOWN_SLOW,   /* it does not take what we send */
+	DOWN_LOCAL   /* no thread or memory here to keep it */
 };
 
 struct ev_seed {
@@ -45,12 +45,12 @@ struct ev_seed {
 	enum seed_question question;
 	bool answered;
 	const struct msg_peer_list *list; /* of ASK_REGISTER and ASK_LIST */
-	struct msg_death death; /* of ASK_DEATH: what was asked, */
-	enum death_verdict verdict; /* and the verdict */
+	struct msg_death death;           /* of ASK_DEATH: what was asked, */
+	enum death_verdict verdict;       /* and the verdict */
 };
 
 struct ev_request {
-	uint64_t conn; /* the shell's name for the connection */
+	uint64_t conn;    /* the shell's name for the connection */
 	struct addr from; /* the other end as the kernel sees it */
 	const struct msg_peer_request *request;
 };
@@ -60,7 +60,7 @@ struct ev_dialed {
 	uint64_t conn; /* valid if answered */
 	enum dial_result result;
 	const struct msg_peer_reply *reply; /* if answered */
-	int64_t rtt_ms; /* request to reply */
+	int64_t rtt_ms;                     /* request to reply */
 };
 
 /* msg NULL: the id is known to be a duplicate, nothing was parsed. frame and

@@ -19,7 +19,7 @@
 
 struct index {
 	uint64_t *cells; /* tag << 32 | slot + 1; 0: empty */
-	size_t mask; /* cells - 1 */
+	size_t mask;     /* cells - 1 */
 	size_t used;
 };
 

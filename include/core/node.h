@@ -30,7 +30,7 @@ struct neighbor {
 	uint8_t link;
 	bool dialed; /* by us */
 	int64_t since_ms, heard_ms;
-	int64_t rtt_ms; /* smoothed; -1: not measured yet */
+	int64_t rtt_ms;     /* smoothed; -1: not measured yet */
 	uint64_t neighbors; /* as it last said */
 };
 

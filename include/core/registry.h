@@ -21,7 +21,7 @@
 struct registry;
 
 struct registry_config {
-	size_t peers_max; /* registrations beyond this are refused */
+	size_t peers_max;  /* registrations beyond this are refused */
 	int64_t period_ms; /* renewal, at least; grows with the population */
 	uint64_t lease_periods; /* a lease lasts this many periods */
 	size_t seeds; /* n of the configuration, for the period formula */
@@ -30,10 +30,10 @@ struct registry_config {
 
 /* How a Register stands to what is known of its address. */
 enum registry_match {
-	MATCH_NEW, /* unknown address: dial back first */
-	MATCH_SAME, /* this very run is known: a renewal */
+	MATCH_NEW,   /* unknown address: dial back first */
+	MATCH_SAME,  /* this very run is known: a renewal */
 	MATCH_NEWER, /* a larger incarnation than the known: dial back first */
-	MATCH_OLDER /* smaller: ignored unless the dial-back proves it */
+	MATCH_OLDER  /* smaller: ignored unless the dial-back proves it */
 };
 
 struct registry_entry {
@@ -49,9 +49,8 @@ void registry_free(struct registry *r);
 enum registry_match registry_match(const struct registry *r,
 				   const struct identity *id);
 /* ERR_NOT_FOUND. */
-enum err MUST_CHECK registry_get(const struct registry *r,
-				 const struct addr *a, int64_t now_ms,
-				 struct registry_entry *out);
+enum err MUST_CHECK registry_get(const struct registry *r, const struct addr *a,
+				 int64_t now_ms, struct registry_entry *out);
 
 /* Lists a proven identity (replacing another run of its address) under that
  * lease. ERR_FULL, ERR_NOMEM. */

@@ -7,7 +7,7 @@
 
 #define CLOCK_TEXT_MAX 32
 
-int64_t clock_ms(void); /* monotonic */
+int64_t clock_ms(void);      /* monotonic */
 int64_t clock_wall_ms(void); /* since 1970 */
 /* "2026-11-22T16:03:41.123Z" */
 void clock_format(int64_t wall_ms, char out[CLOCK_TEXT_MAX]);

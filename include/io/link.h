@@ -23,12 +23,12 @@
 #include <stdint.h>
 
 #define LINK_FRAME_OVERHEAD 64 /* bytes counted on top of a queued body */
-#define LINK_DRAIN_MS 2000 /* after Bye, the other side has this long */
-#define LINK_BATCH 64 /* frames in one system call */
+#define LINK_DRAIN_MS 2000     /* after Bye, the other side has this long */
+#define LINK_BATCH 64          /* frames in one system call */
 
 struct link_limits {
-	size_t outbox_max; /* bytes queued; more is refused */
-	int64_t slow_ms; /* less than slow_bytes sent in this time, with */
+	size_t outbox_max;   /* bytes queued; more is refused */
+	int64_t slow_ms;     /* less than slow_bytes sent in this time, with */
 	uint64_t slow_bytes; /* something queued all the while: slow */
 };
 
@@ -43,42 +43,42 @@ struct link_batch {
 	struct link_entry entries[LINK_BATCH];
 	struct iovec vectors[2 * LINK_BATCH];
 	struct iovec *next; /* not sent yet */
-	int left; /* vectors from next on */
-	int count; /* entries */
+	int left;           /* vectors from next on */
+	int count;          /* entries */
 };
 
 /* (c) constant, (q) mu, (f) whoever set flushing, (r) the reading thread,
  * (o) its owner's lock */
 struct link {
 	atomic_uint refs;
-	int fd; /* (c) */
-	struct channel channel; /* (c), halves of their own */
-	struct link_limits limits; /* (c) */
+	int fd;                          /* (c) */
+	struct channel channel;          /* (c), halves of their own */
+	struct link_limits limits;       /* (c) */
 	atomic_uint_fast64_t *bytes_out; /* (c) may be NULL */
-	struct inbox inbox; /* (r) */
-	pthread_t writer; /* (r) */
-	bool has_writer; /* (r) */
+	struct inbox inbox;              /* (r) */
+	pthread_t writer;                /* (r) */
+	bool has_writer;                 /* (r) */
 
 	struct mutex mu;
 	struct cond work; /* for the writer */
 	struct cond room; /* for who waits for room, or for the flusher */
 	struct link_entry *queue; /* (q) ring */
-	size_t head, count, cap; /* (q) */
-	size_t backlog; /* (q) bytes queued or being sent */
-	uint64_t sent; /* (q) bytes since the start: progress */
-	unsigned waiters; /* (q) on room */
-	bool flushing; /* (q) */
+	size_t head, count, cap;  /* (q) */
+	size_t backlog;           /* (q) bytes queued or being sent */
+	uint64_t sent;            /* (q) bytes since the start: progress */
+	unsigned waiters;         /* (q) on room */
+	bool flushing;            /* (q) */
 	bool stuck; /* (q) the kernel took less than all: the writer's turn */
 	bool finishing; /* (q) nothing more is queued; half-close when empty */
-	bool half_closed; /* (q) */
-	int64_t drain_ms; /* (q) when reading must have ended */
-	bool closed; /* (q) */
-	bool slow; /* (q) */
+	bool half_closed;        /* (q) */
+	int64_t drain_ms;        /* (q) when reading must have ended */
+	bool closed;             /* (q) */
+	bool slow;               /* (q) */
 	struct link_batch batch; /* (f) */
 
-	uint8_t slot; /* (o) */
+	uint8_t slot;    /* (o) */
 	struct addr who; /* (o) the other end, for logs */
-	void *owner; /* (o) */
+	void *owner;     /* (o) */
 };
 
 /* One reference. Takes over t's inbox (t becomes empty but for its fd).

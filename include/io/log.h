@@ -19,17 +19,17 @@
 
 #define LOG_FLUSH_MS 100
 #define LOG_BUFFER_MAX 1048576 /* lines beyond this are dropped, counted */
-#define LOG_TEXT_MAX 80 /* bytes of a user's message shown in a line */
+#define LOG_TEXT_MAX 80        /* bytes of a user's message shown in a line */
 
 /* What an event is about; decides its color. */
 enum log_kind {
 	KIND_PLAIN,
-	KIND_START, /* bold green */
-	KIND_DEATH, /* red */
+	KIND_START,      /* bold green */
+	KIND_DEATH,      /* red */
 	KIND_LIVELINESS, /* green */
-	KIND_PEER, /* blue: Peer Request, Peer Reply, links */
-	KIND_MESSAGE, /* yellow */
-	KIND_WARNING /* bold yellow */
+	KIND_PEER,       /* blue: Peer Request, Peer Reply, links */
+	KIND_MESSAGE,    /* yellow */
+	KIND_WARNING     /* bold yellow */
 };
 
 enum log_way { WAY_IN, WAY_OUT, WAY_NONE };

@@ -18,31 +18,31 @@
 #define REJECT_LINES 10
 
 /* Name in the status, what it means. */
-#define REJECT_LIST(X)                                                      \
-	X(MALFORMED, "malformed") /* not one of our frames or messages */   \
-	X(OVERSIZED, "oversized") /* a length out of range */               \
-	X(VERSION, "version") /* of the protocol */                         \
-	X(TRUNCATED, "truncated") /* ended, or stalled, inside a frame */   \
-	X(HANDSHAKE, "handshake") /* said nothing in time */                \
-	X(UNEXPECTED, "unexpected") /* a message that is not for us */      \
-	X(UNKNOWN, "unknown") /* a type of another version */               \
-	X(FOREIGN, "foreign") /* a Register for somebody else's host */     \
-	X(UNREACHABLE, "unreachable") /* not proven by the dial-back */     \
-	X(OLDER, "older") /* nor when an older run came back */             \
-	X(FULL, "full") /* no room in the registry */                       \
-	X(MEMORY, "memory") /* or no memory, or thread, at all */
+#define REJECT_LIST(X)                                                        \
+	X(MALFORMED, "malformed")   /* not one of our frames or messages */   \
+	X(OVERSIZED, "oversized")   /* a length out of range */               \
+	X(VERSION, "version")       /* of the protocol */                     \
+	X(TRUNCATED, "truncated")   /* ended, or stalled, inside a frame */   \
+	X(HANDSHAKE, "handshake")   /* said nothing in time */                \
+	X(UNEXPECTED, "unexpected") /* a message that is not for us */        \
+	X(UNKNOWN, "unknown")       /* a type of another version */           \
+	X(FOREIGN, "foreign")       /* a Register for somebody else's host */ \
+	X(UNREACHABLE, "unreachable") /* not proven by the dial-back */       \
+	X(OLDER, "older")             /* nor when an older run came back */   \
+	X(FULL, "full")               /* no room in the registry */           \
+	X(MEMORY, "memory")           /* or no memory, or thread, at all */
 
 enum reject_reason {
 #define REJECT_ENUM(name, text) REJECT_##name,
 	REJECT_LIST(REJECT_ENUM)
 #undef REJECT_ENUM
-	REJECT_REASONS
+		REJECT_REASONS
 };
 
 struct reject_counter {
 	atomic_uint_fast64_t count; /* since the start */
 	atomic_int_fast64_t second; /* that `lines` belongs to */
-	atomic_uint lines; /* wanted in that second */
+	atomic_uint lines;          /* wanted in that second */
 };
 
 /* Zero-initialize it but for the log. */

@@ -13,7 +13,7 @@
 struct waker {
 	struct mutex mu;
 	struct cond stop_cond;
-	int fd; /* (mu) -1: none */
+	int fd;       /* (mu) -1: none */
 	bool stopped; /* (mu) */
 };
 

@@ -17,37 +17,38 @@
 #define WANT_REGISTER_MAX 32
 #define WANT_LIST_MAX 1000
 #define REDIRECT_MAX 6
-#define RANGES_MAX 800 /* in one Have, getData, Not Found; 5 JSON values each */
-#define RUNS_MAX 1000 /* in one Graft or Prune */
+#define RANGES_MAX 800 /* in one Have, getData, Not Found; 5 JSON values each \
+			*/
+#define RUNS_MAX 1000  /* in one Graft or Prune */
 #define DATA_MAX 1048576 /* bytes of user data in one Message */
 #define SEQ_MAX ((UINT64_C(1) << 53) - 1) /* exact in JSON everywhere */
 #define NONCE_MAX (UINT64_C(1) << 52)
 #define COUNT_MAX UINT64_C(4294967295)
 
 /* Name on the wire, enum. The name is also what logs print. */
-#define MESSAGE_LIST(X)                                                        \
-	X(REGISTER, "Register")                                                \
-	X(GET_PEER_LIST, "Get Peer List")                                      \
-	X(PEER_LIST, "Peer List")                                              \
-	X(DEATH, "Death")                                                      \
-	X(DEATH_REPLY, "Death Reply")                                          \
-	X(PEER_REQUEST, "Peer Request")                                        \
-	X(PEER_REPLY, "Peer Reply")                                            \
-	X(LIVELINESS, "Liveliness")                                            \
-	X(LIVELINESS_REPLY, "Liveliness Reply")                                \
-	X(MESSAGE, "Message")                                                  \
-	X(HAVE, "Have")                                                        \
-	X(GET_DATA, "getData")                                                 \
-	X(NOT_FOUND, "Not Found")                                              \
-	X(GRAFT, "Graft")                                                      \
-	X(PRUNE, "Prune")                                                      \
+#define MESSAGE_LIST(X)                         \
+	X(REGISTER, "Register")                 \
+	X(GET_PEER_LIST, "Get Peer List")       \
+	X(PEER_LIST, "Peer List")               \
+	X(DEATH, "Death")                       \
+	X(DEATH_REPLY, "Death Reply")           \
+	X(PEER_REQUEST, "Peer Request")         \
+	X(PEER_REPLY, "Peer Reply")             \
+	X(LIVELINESS, "Liveliness")             \
+	X(LIVELINESS_REPLY, "Liveliness Reply") \
+	X(MESSAGE, "Message")                   \
+	X(HAVE, "Have")                         \
+	X(GET_DATA, "getData")                  \
+	X(NOT_FOUND, "Not Found")               \
+	X(GRAFT, "Graft")                       \
+	X(PRUNE, "Prune")                       \
 	X(BYE, "Bye")
 
 enum message_type {
 #define MESSAGE_ENUM(name, text) MSG_##name,
 	MESSAGE_LIST(MESSAGE_ENUM)
 #undef MESSAGE_ENUM
-	MSG_TYPES
+		MSG_TYPES
 };
 
 enum death_reason { DEATH_LEFT, DEATH_SILENT, DEATH_RESET, DEATH_REFUSED };
@@ -59,13 +60,7 @@ enum death_verdict {
 	VERDICT_BUSY
 };
 enum peer_verdict { PEER_ACCEPTED, PEER_BUSY, PEER_DUPLICATE, PEER_SELF };
-enum bye_reason {
-	BYE_ROTATE,
-	BYE_BUSY,
-	BYE_DUPLICATE,
-	BYE_SLOW,
-	BYE_SHUTDOWN
-};
+enum bye_reason { BYE_ROTATE, BYE_BUSY, BYE_DUPLICATE, BYE_SLOW, BYE_SHUTDOWN };
 
 struct addr_list {
 	const struct addr *v;
@@ -90,7 +85,7 @@ struct run_list {
 
 struct msg_register {
 	struct identity id;
-	uint32_t want; /* 0 .. WANT_REGISTER_MAX */
+	uint32_t want;  /* 0 .. WANT_REGISTER_MAX */
 	bool has_lease; /* shown at a renewal */
 	struct hash lease;
 };
@@ -146,11 +141,11 @@ struct msg_liveliness_reply {
 
 struct msg_message {
 	struct identity origin; /* the run that published it */
-	uint64_t seq; /* 1 .. SEQ_MAX */
+	uint64_t seq;           /* 1 .. SEQ_MAX */
 	int64_t time_ms; /* since 1970, by the origin's clock; 0 .. SEQ_MAX */
 	const uint8_t *data; /* the bytes as the user gave them, decoded */
-	size_t data_bytes; /* 0 .. DATA_MAX */
-	bool base64; /* the bytes travel as base64 */
+	size_t data_bytes;   /* 0 .. DATA_MAX */
+	bool base64;         /* the bytes travel as base64 */
 };
 
 struct msg_have {

@@ -16,7 +16,7 @@
 
 #define SCAN_DEPTH_MAX 8
 #define SCAN_VALUES_MAX 4096 /* cJSON takes 80 bytes a value: 320 KiB */
-#define SCAN_KEYS_MAX 32 /* in one object: our largest has 8 */
+#define SCAN_KEYS_MAX 32     /* in one object: our largest has 8 */
 
 /* ERR_OK or ERR_SYNTAX; *why (may be NULL) then says what, in a few words. */
 enum err MUST_CHECK scan_object(const void *bytes, size_t n, const char **why);

@@ -25,7 +25,7 @@ void gossip_free(struct node *n)
 	seen_free(&n->gossip.seen);
 }
 
-/* --- accepting ------------------------------------------------------------ */
+/* --- accepting -------------------------------------------------------- */
 
 static struct origin *record_of(struct node *n, const struct identity *id)
 {
@@ -91,7 +91,7 @@ void gossip_on_publish(struct step *s, const struct ev_publish *ev)
 	forward(s, links_up(n), ev->frame, &head);
 }
 
-/* --- messages for people who asked by id ------------------------------------- */
+/* --- messages for people who asked by id ------------------------------ */
 
 static void found(struct step *s, const struct ev_frame *f)
 {
@@ -163,7 +163,7 @@ void gossip_on_not_found(struct step *s, uint8_t slot,
 	}
 }
 
-/* --- receiving (R8) -------------------------------------------------------------- */
+/* --- receiving (R8) --------------------------------------------------- */
 
 static void count_repeat(struct node *n, const struct origin *r, uint64_t seq,
 			 const struct hash *id)
@@ -219,7 +219,7 @@ void gossip_on_message(struct step *s, uint8_t slot, const struct ev_frame *f)
 	forward(s, (link_set)(links_up(n) & ~link_bit(slot)), f->frame, &head);
 }
 
-/* --- answering getData (R11) ------------------------------------------------------- */
+/* --- answering getData (R11) ------------------------------------------ */
 
 /* What one getData has cost so far, and of the range being answered the seqs
  * that are held. */
@@ -356,7 +356,7 @@ void gossip_on_get_data(struct step *s, uint8_t slot,
 	reply->not_found.ranges.n = s->out->range_count;
 }
 
-/* --- has everything been taken? --------------------------------------------------- */
+/* --- has everything been taken? --------------------------------------- */
 
 static void ask_taken(struct step *s, link_set to)
 {

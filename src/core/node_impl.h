@@ -31,7 +31,7 @@ struct step {
 	struct effects *out;
 };
 
-/* --- links.c: the table of neighbors ----------------------------------- */
+/* --- links.c: the table of neighbors ---------------------------------- */
 
 struct link_state {
 	bool up;
@@ -57,7 +57,7 @@ void link_remove(struct step *s, uint8_t slot, enum unlink_cause cause,
 /* An EF_SAY to these links, to be filled in; never NULL. */
 struct message *say(struct step *s, link_set to, enum message_type type);
 
-/* --- registration.c: the seeds ------------------------------------------ */
+/* --- registration.c: the seeds ---------------------------------------- */
 
 enum round_kind { ROUND_JOIN, ROUND_REPAIR, ROUND_RENEW };
 
@@ -99,7 +99,7 @@ int64_t registration_deadline(const struct node *n);
 void registration_report(struct step *s, const struct identity *id,
 			 enum death_reason reason);
 
-/* --- overlay.c: whom to link to ------------------------------------------ */
+/* --- overlay.c: whom to link to --------------------------------------- */
 
 struct candidate {
 	struct addr addr;
@@ -153,7 +153,7 @@ void overlay_on_get_peer_list(struct step *s, uint8_t slot,
 void overlay_tick(struct step *s);
 int64_t overlay_deadline(const struct node *n);
 
-/* --- liveness.c: who is alive --------------------------------------------- */
+/* --- liveness.c: who is alive ----------------------------------------- */
 
 struct liveness {
 	int64_t tick_ms; /* last tick, to notice that we ourselves slept */
@@ -171,7 +171,7 @@ void liveness_tick(struct step *s);
 int64_t liveness_deadline(const struct node *n);
 uint64_t liveness_nonce(struct node *n);
 
-/* --- gossip.c: spreading messages ------------------------------------------ */
+/* --- gossip.c: spreading messages ------------------------------------- */
 
 struct find {
 	bool used;
@@ -205,7 +205,7 @@ void gossip_on_nonce(struct step *s, uint64_t nonce);
 void gossip_tick(struct step *s);
 int64_t gossip_deadline(const struct node *n);
 
-/* --- the node --------------------------------------------------------------- */
+/* --- the node --------------------------------------------------------- */
 
 struct node {
 	const struct config *config;

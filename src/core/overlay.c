@@ -17,7 +17,7 @@ void overlay_init(struct node *n)
 	n->overlay.urgent_ms = -limits(n)->urgent_interval_ms;
 }
 
-/* --- candidates --------------------------------------------------------- */
+/* --- candidates ------------------------------------------------------- */
 
 static bool is_alias(const struct node *n, const struct addr *a)
 {
@@ -111,7 +111,7 @@ static bool draw_candidate(struct node *n, struct candidate *out)
 	return false;
 }
 
-/* --- dialing -------------------------------------------------------------- */
+/* --- dialing ---------------------------------------------------------- */
 
 /* R3: only who has no link at all, and not at once, may push in; one dial at
  * a time. */
@@ -249,7 +249,7 @@ void overlay_round_done(struct step *s, enum round_kind kind,
 	overlay_fill(s);
 }
 
-/* --- one connection too many ---------------------------------------------- */
+/* --- one connection too many ------------------------------------------ */
 
 /* Does a wanted new link to this identity, dialed by us or not, win against
  * the link that is there? Both ends must come to the same answer (R3). */
@@ -307,7 +307,7 @@ static bool make_room(struct step *s)
 	return true;
 }
 
-/* --- being asked ------------------------------------------------------------ */
+/* --- being asked ------------------------------------------------------ */
 
 static struct effect *answer(struct step *s, uint64_t conn,
 			     enum peer_verdict verdict)
@@ -413,7 +413,7 @@ void overlay_on_request(struct step *s, const struct ev_request *ev)
 		refuse_busy(s, ev);
 }
 
-/* --- being answered ----------------------------------------------------------- */
+/* --- being answered --------------------------------------------------- */
 
 static void refuse_dialed(struct step *s, uint64_t conn, enum bye_reason why)
 {
@@ -567,7 +567,7 @@ void overlay_on_dialed(struct step *s, const struct ev_dialed *ev)
 	overlay_fill(s);
 }
 
-/* --- losing links --------------------------------------------------------------- */
+/* --- losing links ----------------------------------------------------- */
 
 static void after_loss(struct step *s)
 {
@@ -605,7 +605,7 @@ void overlay_give_up(struct step *s, uint8_t slot)
 	overlay_fill(s);
 }
 
-/* --- lists over links -------------------------------------------------------------- */
+/* --- lists over links ------------------------------------------------- */
 
 void overlay_on_peer_list(struct step *s, uint8_t slot,
 			  const struct msg_peer_list *list)

@@ -88,7 +88,7 @@ void registry_free(struct registry *r)
 	free(r);
 }
 
-/* --- the hash table ------------------------------------------------------ */
+/* --- the hash table --------------------------------------------------- */
 
 static uint64_t mix(uint64_t z)
 {
@@ -133,7 +133,7 @@ static struct identity entry_id(const struct entry *e)
 	return id;
 }
 
-/* --- the three groups ---------------------------------------------------- */
+/* --- the three groups ------------------------------------------------- */
 
 static enum group entry_group(const struct registry *r, const struct entry *e)
 {
@@ -164,7 +164,7 @@ static void entry_move(struct registry *r, struct entry *e, enum group to)
 		swap_places(r, e->place, r->end[g - 1]++);
 }
 
-/* --- leases -------------------------------------------------------------- */
+/* --- leases ----------------------------------------------------------- */
 
 static bool lease_runs(const struct entry *e)
 {
@@ -207,7 +207,7 @@ static void lapse(struct registry *r, int64_t now_ms)
 	}
 }
 
-/* --- entries ------------------------------------------------------------- */
+/* --- entries ---------------------------------------------------------- */
 
 static struct entry *entry_new(struct registry *r)
 {
@@ -274,7 +274,7 @@ static void entry_delete(struct registry *r, struct entry *e)
 	LL_PREPEND(r->unused, e);
 }
 
-/* --- what the seed asks and tells ---------------------------------------- */
+/* --- what the seed asks and tells ------------------------------------- */
 
 enum registry_match registry_match(const struct registry *r,
 				   const struct identity *id)

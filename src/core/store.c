@@ -106,7 +106,7 @@ static void heap_remove(struct store *s, struct origin *run)
 	heap_down(s, last->heap_pos, last);
 }
 
-/* --- slots ------------------------------------------------------------- */
+/* --- slots ------------------------------------------------------------ */
 
 static enum err take_slot(struct store *s, uint32_t *slot)
 {
@@ -244,7 +244,7 @@ enum err store_put(struct store *s, struct frame *f, const struct hash *id,
 	return ERR_OK;
 }
 
-/* --- looking up -------------------------------------------------------- */
+/* --- looking up ------------------------------------------------------- */
 
 struct probe {
 	const struct store *store;

@@ -9,7 +9,7 @@
 
 #define FIRST_ENTRIES 16
 
-/* --- life ---------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------- */
 
 struct link *link_new(struct talk *t, const struct link_limits *limits,
 		      atomic_uint_fast64_t *bytes_out)
@@ -298,8 +298,7 @@ void link_flush(struct link *l)
 	mutex_unlock(&l->mu);
 }
 
-/* --- the writer: what the kernel did not take
- * ------------------------------------ */
+/* --- the writer: what the kernel did not take ------------------------- */
 
 /* One wait for the socket, and what it then takes. */
 static void push_locked(struct link *l, int64_t deadline_ms) NEEDS(l->mu)
@@ -367,8 +366,7 @@ enum err link_start_writer(struct link *l)
 	return e;
 }
 
-/* --- ending
- * -------------------------------------------------------------------------- */
+/* --- ending ----------------------------------------------------------- */
 
 void link_finish(struct link *l)
 {

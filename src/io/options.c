@@ -109,7 +109,7 @@ struct reading {
 	size_t setting_count;
 };
 
-/* --- what is printed ---------------------------------------------------- */
+/* --- what is printed -------------------------------------------------- */
 
 /* Whatever stands in argv, it must not play with the terminal. */
 static void add_word(struct buf *b, const char *text)
@@ -248,7 +248,7 @@ static int print_check(const struct reading *r)
 	return print_out(r, &b);
 }
 
-/* --- the command line --------------------------------------------------- */
+/* --- the command line ------------------------------------------------- */
 
 static const struct row *row_of(int who, int letter)
 {
@@ -395,7 +395,7 @@ static int read_arguments(struct reading *r, int argc, char **argv)
 	return status == GO_ON ? check_usage(r) : status;
 }
 
-/* --- the configuration -------------------------------------------------- */
+/* --- the configuration ------------------------------------------------ */
 
 /* All of fd into b; an errno, EFBIG beyond CONFIG_FILE_MAX. */
 static int read_all(int fd, struct buf *b)

@@ -75,8 +75,9 @@ int address_self(const struct config *c, const struct addr *bound,
 	crypto_random(&out->rng_seed, sizeof out->rng_seed);
 	if (c->peer.advertise[0] != '\0') {
 		if (resolve(c->peer.advertise, &self) != ERR_OK) {
-			fprintf(stderr, "peer: cannot advertise %s: no such "
-					"address\n",
+			fprintf(stderr,
+				"peer: cannot advertise %s: no such "
+				"address\n",
 				c->peer.advertise);
 			return EXIT_CONFIG;
 		}

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define TEXT_SHOWN 200 /* bytes of a message in the list of `2` */
-#define ID_SHOWN 12 /* hex digits: enough for `get` */
+#define ID_SHOWN 12    /* hex digits: enough for `get` */
 #define PREFIX_MIN 6
 
 struct words {
@@ -197,8 +197,7 @@ static void unknown(const struct words *w, struct buf *b)
 
 	buf_str(b, "unknown command: ");
 	buf_visible(b, w->command, shown);
-	buf_str(b, shown < w->command_n ? "... (try help)\n"
-					: " (try help)\n");
+	buf_str(b, shown < w->command_n ? "... (try help)\n" : " (try help)\n");
 }
 
 bool console_line(struct peer *p, const char *line, size_t n)

@@ -69,8 +69,7 @@ static enum dial_result result_of(enum err e)
 static void log_request(struct peer *p, const struct dial_job *j)
 {
 	log_event(p->log, LOG_INFO, KIND_PEER, WAY_OUT, "Peer Request", &j->to,
-		  "neighbors=%llu%s",
-		  (unsigned long long)j->request.neighbors,
+		  "neighbors=%llu%s", (unsigned long long)j->request.neighbors,
 		  j->request.urgent ? " urgent" : "");
 }
 
@@ -99,8 +98,8 @@ static void hand_over(struct peer *p, struct talk *t, struct link *l,
 
 	if (!linked)
 		link_finish(l);
-	if (server_adopt(p->server, fd, &l->who, reader_serve,
-			 link_hold(l)) != ERR_OK) {
+	if (server_adopt(p->server, fd, &l->who, reader_serve, link_hold(l)) !=
+	    ERR_OK) {
 		reader_give_up(p, l);
 		link_close(l);
 		link_release(l);
@@ -120,7 +119,8 @@ static void on_answer(struct peer *p, struct dial_job *j, struct talk *t,
 	if (r->verdict == PEER_ACCEPTED) {
 		l = reader_link(p, t, &r->id.addr);
 		if (l == NULL) { /* out of memory: as if it had not answered */
-			hub_on_dialed(p->hub, j->id, DIAL_FAILED, NULL, NULL, 0);
+			hub_on_dialed(p->hub, j->id, DIAL_FAILED, NULL, NULL,
+				      0);
 			return;
 		}
 	}

@@ -24,13 +24,12 @@ static enum err answer(struct visitor *v, const struct message *m)
 static enum err answer_liveliness(struct visitor *v, uint64_t nonce)
 {
 	struct neighbor neighbors[LINK_SLOTS];
-	struct message reply = {
-		.type = MSG_LIVELINESS_REPLY,
-		.liveliness_reply = {
-			.nonce = nonce,
-			.id = hub_self(v->peer->hub),
-			.neighbors = hub_neighbors(v->peer->hub, neighbors) }
-	};
+	struct message reply = { .type = MSG_LIVELINESS_REPLY,
+				 .liveliness_reply = {
+					 .nonce = nonce,
+					 .id = hub_self(v->peer->hub),
+					 .neighbors = hub_neighbors(
+						 v->peer->hub, neighbors) } };
 
 	return answer(v, &reply);
 }
@@ -118,9 +117,9 @@ void door_serve(void *ctx, struct conn *c)
 
 		e = talk_recv(&v.talk, &m, clock_ms() + wait_ms);
 		if (e == ERR_UNKNOWN) {
-			reject_note(&v.peer->rejects, REJECT_UNKNOWN,
-				    &c->remote,
-				    "a type of message this version does not know");
+			reject_note(
+				&v.peer->rejects, REJECT_UNKNOWN, &c->remote,
+				"a type of message this version does not know");
 			continue;
 		}
 		if (e != ERR_OK)

@@ -16,7 +16,7 @@ struct history_entry {
 struct history {
 	struct mutex mu;
 	struct history_entry ring[HISTORY_MAX]; /* (mu) */
-	unsigned next, count; /* (mu) */
+	unsigned next, count;                   /* (mu) */
 };
 
 void history_init(struct history *h);

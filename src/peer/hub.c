@@ -11,23 +11,23 @@
 
 /* Locking key: (c) constant, (n) mu, (t) set before the ticker runs. */
 struct hub {
-	struct peer *peer; /* (c) */
-	struct mutex mu; /* node.mu */
-	struct node *node; /* (n) */
-	struct effects effects; /* (n) */
+	struct peer *peer;              /* (c) */
+	struct mutex mu;                /* node.mu */
+	struct node *node;              /* (n) */
+	struct effects effects;         /* (n) */
 	struct link *links[LINK_SLOTS]; /* (n) a reference each */
-	link_set overflowed; /* (n) to be taken down after the effects */
-	struct cond tick; /* the deadline moved, or stop */
-	struct cond changed; /* links, answers, stop: for who waits */
-	int64_t tick_ms; /* (n) when the ticker will look next */
-	uint64_t synced; /* (n) EF_SYNCED so far */
+	link_set overflowed;  /* (n) to be taken down after the effects */
+	struct cond tick;     /* the deadline moved, or stop */
+	struct cond changed;  /* links, answers, stop: for who waits */
+	int64_t tick_ms;      /* (n) when the ticker will look next */
+	uint64_t synced;      /* (n) EF_SYNCED so far */
 	struct hash found_id; /* (n) last answer to EV_FIND */
-	struct frame *found; /* (n) NULL: nobody had it */
-	uint64_t finds; /* (n) answers so far */
-	bool settled; /* (n) EF_SETTLED came */
-	bool stopping; /* (n) */
-	pthread_t ticker; /* (t) */
-	bool has_ticker; /* (t) */
+	struct frame *found;  /* (n) NULL: nobody had it */
+	uint64_t finds;       /* (n) answers so far */
+	bool settled;         /* (n) EF_SETTLED came */
+	bool stopping;        /* (n) */
+	pthread_t ticker;     /* (t) */
+	bool has_ticker;      /* (t) */
 };
 
 /* What one locked section left to do without the lock. */
@@ -38,11 +38,11 @@ struct work {
 
 /* What the event of a step was about, for the effects. */
 struct subject {
-	struct link *link; /* of a request or a dial */
+	struct link *link;     /* of a request or a dial */
 	struct parcel *parcel; /* of a frame */
 };
 
-/* --- work after the lock ------------------------------------------------------ */
+/* --- work after the lock ---------------------------------------------- */
 
 static void touch(struct work *w, struct link *l)
 {
@@ -75,7 +75,7 @@ static void release_work(struct work *w)
 	w->n = 0;
 }
 
-/* --- effects: sending ----------------------------------------------------------- */
+/* --- effects: sending ------------------------------------------------- */
 
 static void queue_locked(struct hub *h, struct work *w, struct link *l,
 			 const struct frame_head *head, struct frame *f)
@@ -84,9 +84,8 @@ static void queue_locked(struct hub *h, struct work *w, struct link *l,
 	enum err e = link_queue(l, head, f);
 
 	if (e == ERR_FULL || e == ERR_NOMEM)
-		h->overflowed |= (link_set)(l->slot < LINK_SLOTS
-						    ? 1u << l->slot
-						    : 0);
+		h->overflowed |=
+			(link_set)(l->slot < LINK_SLOTS ? 1u << l->slot : 0);
 	touch(w, l);
 }
 
@@ -162,7 +161,7 @@ static void say_locked(struct hub *h, struct work *w, const struct effect *e)
 			log_said(h, h->links[i], &e->say);
 }
 
-/* --- effects: links come and go ------------------------------------------------------ */
+/* --- effects: links come and go --------------------------------------- */
 
 static void enter_locked(struct hub *h, struct link *l, uint8_t slot,
 			 const char *how) NEEDS(h->mu)
@@ -197,8 +196,8 @@ static void bye_locked(struct hub *h, struct work *w, struct link *l,
 		  "%s", bye_reason_name(why));
 }
 
-static void unlink_locked(struct hub *h, struct work *w,
-			  const struct effect *e) NEEDS(h->mu)
+static void unlink_locked(struct hub *h, struct work *w, const struct effect *e)
+	NEEDS(h->mu)
 {
 	static const char *const words[] = {
 		[UNLINK_BYE_SENT] = "leave", [UNLINK_BYE_GOT] = "leave",
@@ -206,8 +205,10 @@ static void unlink_locked(struct hub *h, struct work *w,
 		[UNLINK_BREACH] = "lost",    [UNLINK_SLOW] = "lost",
 	};
 	static const char *const causes[] = {
-		[UNLINK_BYE_SENT] = "told to go", [UNLINK_BYE_GOT] = "said Bye",
-		[UNLINK_SILENT] = "silent",	  [UNLINK_RESET] = "closed",
+		[UNLINK_BYE_SENT] = "told to go",
+		[UNLINK_BYE_GOT] = "said Bye",
+		[UNLINK_SILENT] = "silent",
+		[UNLINK_RESET] = "closed",
 		[UNLINK_BREACH] = "broke the protocol",
 		[UNLINK_SLOW] = "too slow",
 	};
@@ -230,7 +231,7 @@ static void unlink_locked(struct hub *h, struct work *w,
 	cond_broadcast(&h->changed);
 }
 
-/* --- effects: all of them -------------------------------------------------------------- */
+/* --- effects: all of them --------------------------------------------- */
 
 static void deliver(struct hub *h, struct parcel *p)
 {
@@ -385,10 +386,10 @@ static void step_locked(struct hub *h, const struct event *ev,
 						  .bytes_wait = true },
 				 w);
 	if (over != 0)
-		follow_up_locked(h, over,
-				 &(struct event){ .kind = EV_DOWN,
-						  .down = DOWN_SLOW },
-				 w);
+		follow_up_locked(
+			h, over,
+			&(struct event){ .kind = EV_DOWN, .down = DOWN_SLOW },
+			w);
 }
 
 /* The ticker sleeps until tick_ms; wake it when that got earlier. */
@@ -411,7 +412,9 @@ static void one_step(struct hub *h, const struct event *ev,
 	release_work(&w);
 }
 
-/* --- events ------------------------------------------------------------------------------- */
+/* --- events
+ * -------------------------------------------------------------------------------
+ */
 
 bool hub_on_request(struct hub *h, struct link *l, const struct addr *from,
 		    const struct msg_peer_request *m)
@@ -520,7 +523,9 @@ void hub_on_seed(struct hub *h, const struct ev_seed *answer)
 	one_step(h, &ev, &(struct subject){ 0 });
 }
 
-/* --- publishing ------------------------------------------------------------------------------ */
+/* --- publishing
+ * ------------------------------------------------------------------------------
+ */
 
 uint64_t hub_next_seq(struct hub *h)
 {
@@ -607,7 +612,9 @@ enum err hub_wait_taken(struct hub *h, int64_t patience_ms)
 	return e;
 }
 
-/* --- questions --------------------------------------------------------------------------------- */
+/* --- questions
+ * ---------------------------------------------------------------------------------
+ */
 
 static enum err wait_found_locked(struct hub *h, uint64_t before,
 				  const struct hash *id, struct frame **f)
@@ -700,7 +707,9 @@ size_t hub_outbox_bytes(struct hub *h)
 	return bytes;
 }
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* --- life
+ * --------------------------------------------------------------------------------------
+ */
 
 enum err hub_new(struct hub **out, struct peer *p, const struct node_options *o)
 {

@@ -16,22 +16,23 @@
 #include <unistd.h>
 
 #define READ_BYTES 65536
-#define SETTLE_MS 5000 /* commands of a script wait for the join so long */
+#define SETTLE_MS 5000     /* commands of a script wait for the join so long */
 #define SEND_SETTLE_MS 500 /* and the first line of --send */
-#define COUNT_REST_BYTES (64 * 1048576) /* read only to say what was not sent */
+#define COUNT_REST_BYTES (64 * 1048576) /* read only to say what was not sent \
+					 */
 
 /* Everything but the two descriptors belongs to the input thread until it is
  * joined. */
 struct input {
 	struct peer *peer; /* (c) */
-	int wake_fd; /* (c) */
-	bool terminal; /* (c) there is somebody to prompt */
+	int wake_fd;       /* (c) */
+	bool terminal;     /* (c) there is somebody to prompt */
 	pthread_t thread;
 	struct buf buf; /* read, not used yet */
 	size_t start;
 	size_t line_max; /* longer ones are refused, not cut */
-	bool skipping; /* inside of a line that was refused */
-	bool ended; /* end of stdin */
+	bool skipping;   /* inside of a line that was refused */
+	bool ended;      /* end of stdin */
 	bool stopped;
 	uint64_t line_number, refused, unsent;
 };
@@ -45,7 +46,8 @@ static bool was_stopped(struct input *in)
 	return in->stopped;
 }
 
-/* --- reading lines ---------------------------------------------------------- */
+/* --- reading lines ----------------------------------------------------------
+ */
 
 /* Waits for more; false at the end of stdin, or when stopped. */
 static bool fill(struct input *in)
@@ -85,8 +87,8 @@ static void refuse_line(struct input *in, size_t n, bool whole)
 	fprintf(stderr,
 		"peer: line %llu is %zu bytes%s, at most %zu are allowed: "
 		"not sent\n",
-		(unsigned long long)in->line_number, n,
-		whole ? "" : " or more", in->line_max);
+		(unsigned long long)in->line_number, n, whole ? "" : " or more",
+		in->line_max);
 }
 
 /* The next line, without its newline; the last one may have none. Lines over
@@ -132,7 +134,7 @@ static bool next_line(struct input *in, const char **line, size_t *n)
 	}
 }
 
-/* --- the prompt ----------------------------------------------------------------- */
+/* --- the prompt ------------------------------------------------------- */
 
 static void show(struct input *in, const char *text)
 {
@@ -164,7 +166,7 @@ static void run_prompt(struct input *in)
 	show(in, "\n"); /* the shell's prompt wants its own line */
 }
 
-/* --- --send -------------------------------------------------------------------------- */
+/* --- --send ----------------------------------------------------------- */
 
 static uint64_t count_lines(const char *p, size_t n, bool *open)
 {
@@ -257,7 +259,9 @@ static void run_send(struct input *in)
 		peer_finish(in->peer, status_of(in, e));
 }
 
-/* --- life ------------------------------------------------------------------------------ */
+/* --- life
+ * ------------------------------------------------------------------------------
+ */
 
 static void *run_input(void *arg)
 {

@@ -25,8 +25,8 @@
 extern char **environ;
 
 #define LEAVE_MS 1200 /* for good-byes; the whole stop takes at most 2 s */
-#define FLUSH_MS 400 /* then stdout has this long to take the rest */
-#define POLL_MS 5 /* how often the stop looks whether all is said */
+#define FLUSH_MS 400  /* then stdout has this long to take the rest */
+#define POLL_MS 5     /* how often the stop looks whether all is said */
 
 void peer_finish(struct peer *p, int status)
 {
@@ -42,7 +42,8 @@ static int fail(const char *what, const char *why)
 	return EXIT_FAILED;
 }
 
-/* --- signals ---------------------------------------------------------------- */
+/* --- signals ----------------------------------------------------------------
+ */
 
 static void log_status(struct peer *p)
 {
@@ -98,7 +99,8 @@ static void run(struct peer *p, int signal_fd)
 	}
 }
 
-/* --- parts ------------------------------------------------------------------- */
+/* --- parts -------------------------------------------------------------------
+ */
 
 static enum err open_log(struct peer *p)
 {
@@ -168,8 +170,9 @@ static void log_start(struct peer *p)
 		  p->config->seed_count);
 	if (p->config->security.insecure)
 		log_event(p->log, LOG_WARN, KIND_WARNING, WAY_NONE, "insecure",
-			  NULL, "no key: everybody who reaches this port can "
-				"read and publish");
+			  NULL,
+			  "no key: everybody who reaches this port can "
+			  "read and publish");
 }
 
 static enum err start_threads(struct peer *p, struct input **in)
@@ -186,7 +189,7 @@ static enum err start_threads(struct peer *p, struct input **in)
 	return e;
 }
 
-/* --- stopping (R15) ------------------------------------------------------------ */
+/* --- stopping (R15) --------------------------------------------------- */
 
 /* Good-byes are said when no connection and no conversation is left. */
 static void wait_said(struct peer *p, int64_t deadline_ms)

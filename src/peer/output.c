@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ITEM_OVERHEAD 256 /* counted on top of a body: the parcel itself */
-#define WRITE_BYTES 65536 /* formatted before a write */
+#define ITEM_OVERHEAD 256    /* counted on top of a body: the parcel itself */
+#define WRITE_BYTES 65536    /* formatted before a write */
 #define PIPE_SAFE_BYTES 4096 /* a writable pipe takes this without blocking */
 #define GAPS_MAX 1024 /* separate gaps waiting; then they grow together */
 
@@ -24,34 +24,34 @@ struct item {
 	struct item *next;
 	enum item_kind kind;
 	struct parcel *parcel; /* MESSAGE */
-	struct buf text; /* TEXT */
-	struct identity run; /* GAP, with the seqs not printed */
+	struct buf text;       /* TEXT */
+	struct identity run;   /* GAP, with the seqs not printed */
 	uint64_t first, last, messages;
 };
 
 /* (c) constant, (q) mu, (w) the writing thread */
 struct output {
 	struct output_config config; /* (c) */
-	bool terminal; /* (c) */
-	int fd; /* (c) may be a non-blocking twin of config.fd */
-	int wake_fd; /* (c) eventfd */
+	bool terminal;               /* (c) */
+	int fd;           /* (c) may be a non-blocking twin of config.fd */
+	int wake_fd;      /* (c) eventfd */
 	size_t write_max; /* (c) */
 	struct mutex mu;
 	struct cond work;
 	struct item *head, **tail; /* (q) */
-	struct item *last_gap; /* (q) the tail if it is a gap */
-	size_t bytes; /* (q) */
-	unsigned gaps; /* (q) */
-	uint64_t lost; /* (q) */
-	bool closing; /* (q) */
-	int64_t deadline_ms; /* (q) valid when closing */
-	bool ended; /* (q) nothing is printed any more */
-	uint64_t printed; /* (w) */
-	struct buf out; /* (w) */
-	pthread_t thread; /* (c) */
+	struct item *last_gap;     /* (q) the tail if it is a gap */
+	size_t bytes;              /* (q) */
+	unsigned gaps;             /* (q) */
+	uint64_t lost;             /* (q) */
+	bool closing;              /* (q) */
+	int64_t deadline_ms;       /* (q) valid when closing */
+	bool ended;                /* (q) nothing is printed any more */
+	uint64_t printed;          /* (w) */
+	struct buf out;            /* (w) */
+	pthread_t thread;          /* (c) */
 };
 
-/* --- formatting --------------------------------------------------------------- */
+/* --- formatting ------------------------------------------------------- */
 
 static void format_json(struct buf *b, const struct parcel *p)
 {
@@ -129,7 +129,7 @@ static void format_gap(struct output *o, const struct item *i)
 		(unsigned long long)i->first, (unsigned long long)i->last);
 }
 
-/* --- the queue ------------------------------------------------------------------- */
+/* --- the queue -------------------------------------------------------- */
 
 static size_t item_bytes(const struct item *i)
 {
@@ -195,9 +195,9 @@ void output_message(struct output *o, struct parcel *p)
 	if (o->ended || o->closing) {
 		o->lost += o->closing;
 		free(i);
-	} else if (i == NULL || o->bytes + p->frame->body_bytes +
-						ITEM_OVERHEAD >
-					o->config.max_bytes) {
+	} else if (i == NULL ||
+		   o->bytes + p->frame->body_bytes + ITEM_OVERHEAD >
+			   o->config.max_bytes) {
 		miss_locked(o, &p->msg.message);
 		free(i);
 	} else {
@@ -236,7 +236,7 @@ uint64_t output_lost(struct output *o)
 	return lost;
 }
 
-/* --- writing ------------------------------------------------------------------------ */
+/* --- writing ---------------------------------------------------------- */
 
 static int64_t write_deadline(struct output *o)
 {
@@ -386,7 +386,9 @@ static void *run_output(void *arg)
 	return NULL;
 }
 
-/* --- life -------------------------------------------------------------------------------- */
+/* --- life
+ * --------------------------------------------------------------------------------
+ */
 
 /* A pipe or terminal opened anew has flags of its own: we can make it
  * non-blocking without doing that to whoever shares our stdout. */

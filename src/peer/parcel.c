@@ -24,8 +24,8 @@ struct parcel *parcel_hold(struct parcel *p)
 
 void parcel_release(struct parcel *p)
 {
-	if (p == NULL || atomic_fetch_sub_explicit(&p->refs, 1,
-						   memory_order_acq_rel) != 1)
+	if (p == NULL ||
+	    atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	if (p->parsed)
 		message_clear(&p->msg);

@@ -12,8 +12,8 @@ struct parcel {
 	struct frame *frame;
 	struct hash id; /* of a Message */
 	bool has_id;
-	bool parsed; /* msg is there */
-	bool delivered; /* new to this peer; the reading thread's note */
+	bool parsed;     /* msg is there */
+	bool delivered;  /* new to this peer; the reading thread's note */
 	int64_t wall_ms; /* when it came */
 	struct message msg;
 };

@@ -37,7 +37,7 @@ struct peer {
 	struct rejects rejects;
 	struct addr source; /* host our connections leave from; none: any */
 	int64_t started_ms;
-	int finish_fd; /* eventfd: somebody wants the peer to end */
+	int finish_fd;     /* eventfd: somebody wants the peer to end */
 	atomic_int status; /* exit status; the first who wants to end sets it */
 };
 

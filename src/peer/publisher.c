@@ -39,8 +39,8 @@ static enum err make_parcel(const struct msg_message *m, struct parcel **out)
 
 static void log_published(struct peer *p, const struct msg_message *m)
 {
-	size_t shown = m->data_bytes < LOG_TEXT_MAX ? m->data_bytes
-						    : LOG_TEXT_MAX;
+	size_t shown =
+		m->data_bytes < LOG_TEXT_MAX ? m->data_bytes : LOG_TEXT_MAX;
 
 	log_event(p->log, LOG_INFO, KIND_MESSAGE, WAY_OUT, "Message", NULL,
 		  "seq=%llu bytes=%zu %.*s", (unsigned long long)m->seq,

@@ -12,7 +12,7 @@
 struct batch {
 	struct parcel *parcels[BATCH_MAX];
 	size_t n;
-	bool full; /* more frames may wait in the inbox */
+	bool full;       /* more frames may wait in the inbox */
 	enum err breach; /* what ended it early, or ERR_OK */
 	const char *why;
 };
@@ -32,7 +32,7 @@ struct link *reader_link(struct peer *p, struct talk *t, const struct addr *who)
 	return l;
 }
 
-/* --- collecting ----------------------------------------------------------- */
+/* --- collecting ------------------------------------------------------- */
 
 static void collect(struct link *l, struct batch *b)
 {
@@ -84,8 +84,9 @@ static void parse(struct peer *p, struct link *l, struct batch *b)
 		enum err e = seen[i] ? ERR_OK : parcel_parse(c, &b->why);
 
 		if (e == ERR_UNKNOWN) {
-			reject_note(&p->rejects, REJECT_UNKNOWN, &l->who,
-				    "a type of message this version does not know");
+			reject_note(
+				&p->rejects, REJECT_UNKNOWN, &l->who,
+				"a type of message this version does not know");
 			parcel_release(c);
 			continue;
 		}
@@ -101,15 +102,15 @@ static void parse(struct peer *p, struct link *l, struct batch *b)
 	b->n = kept;
 }
 
-/* --- telling people ----------------------------------------------------------- */
+/* --- telling people --------------------------------------------------- */
 
 static void log_message(struct peer *p, const struct link *l,
 			const struct parcel *c)
 {
 	const struct msg_message *m = &c->msg.message;
 	char origin[ADDR_TEXT_MAX];
-	size_t shown = m->data_bytes < LOG_TEXT_MAX ? m->data_bytes
-						    : LOG_TEXT_MAX;
+	size_t shown =
+		m->data_bytes < LOG_TEXT_MAX ? m->data_bytes : LOG_TEXT_MAX;
 
 	addr_format(&m->origin.addr, origin);
 	log_event(p->log, LOG_INFO, KIND_MESSAGE, WAY_IN, "Message", &l->who,
@@ -154,7 +155,7 @@ static void note_breach(struct peer *p, const struct link *l,
 	reject_note(&p->rejects, reason, &l->who, b->why);
 }
 
-/* --- reading ---------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------- */
 
 /* One batch; false when the link is over. */
 static bool read_batch(struct peer *p, struct link *l, struct batch *b)

@@ -15,7 +15,7 @@
 
 /* What we know of one seed. */
 struct standing {
-	bool down; /* it did not answer the last time */
+	bool down;   /* it did not answer the last time */
 	bool listed; /* it said so */
 	bool held;
 	struct hash value;
@@ -26,7 +26,7 @@ struct seeds {
 	struct pool *pool;
 	struct mutex mu;
 	struct standing standings[CONFIG_SEEDS_MAX]; /* (mu) */
-	bool leaving; /* (mu) */
+	bool leaving;                                /* (mu) */
 	struct identity self; /* (mu) valid when leaving */
 };
 
@@ -38,12 +38,13 @@ struct seed_job {
 	struct message request;
 };
 
-/* --- one conversation -------------------------------------------------------- */
+/* --- one conversation --------------------------------------------------------
+ */
 
 static enum err ask_addr(const struct addr *from, const struct addr *to,
-			 const struct message *m,
-			 enum message_type want, struct waker *w,
-			 int64_t deadline, struct message *reply)
+			 const struct message *m, enum message_type want,
+			 struct waker *w, int64_t deadline,
+			 struct message *reply)
 {
 	struct talk t;
 	enum err e = talk_open_from(&t, from, to, w, deadline);
@@ -57,9 +58,10 @@ static enum err ask_addr(const struct addr *from, const struct addr *to,
 
 /* Each address of the seed's name, until one answers. */
 static enum err ask_seed(const struct config_seed *seed,
-			 const struct addr *from, const struct message *m, enum message_type want,
-			 struct waker *w, int64_t timeout_ms,
-			 struct message *reply, struct addr *who)
+			 const struct addr *from, const struct message *m,
+			 enum message_type want, struct waker *w,
+			 int64_t timeout_ms, struct message *reply,
+			 struct addr *who)
 {
 	struct addr addrs[SOCK_RESOLVE_MAX];
 	size_t n = 0;
@@ -75,7 +77,7 @@ static enum err ask_seed(const struct config_seed *seed,
 	return e;
 }
 
-/* --- leases --------------------------------------------------------------------- */
+/* --- leases ----------------------------------------------------------- */
 
 static bool get_lease(struct seeds *s, unsigned seed, struct hash *out)
 {
@@ -127,7 +129,9 @@ static bool note_answer(struct seeds *s, unsigned seed, bool answered)
 	return news;
 }
 
-/* --- jobs --------------------------------------------------------------------------- */
+/* --- jobs
+ * ---------------------------------------------------------------------------
+ */
 
 static void log_asked(struct seed_job *j, const struct config_seed *seed,
 		      const struct addr *who)
@@ -262,8 +266,8 @@ static void run_seed_job(struct job *job, struct waker *w, bool stopped)
 	struct identity self;
 	enum err e;
 
-	if (stopped || (is_leaving(j->seeds, &self) &&
-			j->question == ASK_REGISTER)) {
+	if (stopped ||
+	    (is_leaving(j->seeds, &self) && j->question == ASK_REGISTER)) {
 		free(j);
 		return;
 	}
@@ -322,7 +326,9 @@ void seeds_report(struct seeds *s, const struct effect *e)
 	}
 }
 
-/* --- life ---------------------------------------------------------------------------- */
+/* --- life
+ * ----------------------------------------------------------------------------
+ */
 
 enum err seeds_start(struct seeds **out, struct peer *p)
 {
@@ -360,7 +366,9 @@ void seeds_join(struct seeds *s)
 	free(s);
 }
 
-/* --- --list ------------------------------------------------------------------------------ */
+/* --- --list
+ * ------------------------------------------------------------------------------
+ */
 
 /* As configured: a name, or a number that may want brackets. */
 static void put_host(struct buf *b, const struct config_seed *seed)

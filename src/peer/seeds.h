@@ -15,7 +15,7 @@
 struct seeds;
 
 enum err MUST_CHECK seeds_start(struct seeds **s, struct peer *p);
-void seeds_ask(struct seeds *s, const struct effect *e); /* EF_SEED */
+void seeds_ask(struct seeds *s, const struct effect *e);    /* EF_SEED */
 void seeds_report(struct seeds *s, const struct effect *e); /* EF_DEATH */
 /* Death of myself, with the lease, to every seed that lists me. */
 void seeds_leave(struct seeds *s, const struct identity *self);

@@ -18,7 +18,7 @@ struct place {
 	const char *why;
 };
 
-/* --- what is said on stderr ----------------------------------------------- */
+/* --- what is said on stderr ------------------------------------------- */
 
 static int say(int status, struct buf *b)
 {
@@ -66,7 +66,7 @@ static int say_failed(const struct place *p, bool among)
 	return say(EXIT_FAILED, &b);
 }
 
-/* --- one address ---------------------------------------------------------- */
+/* --- one address ------------------------------------------------------ */
 
 static void log_path(const struct seed_daemon *d, const struct addr *a,
 		     char *out, size_t cap)
@@ -135,7 +135,7 @@ static bool start_on(struct seed_daemon *d, const struct addr *a,
 	return false;
 }
 
-/* --- which address -------------------------------------------------------- */
+/* --- which address ---------------------------------------------------- */
 
 /* Says nothing of a place that did not do, unless that is forbidden. */
 static int start_at(struct seed_daemon *d, struct place *p)

@@ -11,7 +11,7 @@
 #define SWEEP_MIN_MS 5
 #define SWEEPS_PER_PERIOD 10
 
-/* --- the sweeper ---------------------------------------------------------- */
+/* --- the sweeper ------------------------------------------------------ */
 
 static int64_t sweep_interval_ms(const struct config *c)
 {
@@ -33,7 +33,7 @@ static void *sweep(void *arg)
 	return NULL;
 }
 
-/* --- start and end -------------------------------------------------------- */
+/* --- start and end ---------------------------------------------------- */
 
 static struct registry *make_registry(const struct config *c)
 {

@@ -36,11 +36,11 @@ struct seed {
 	struct pool *verifiers;      /* (c) */
 	struct mutex mu;             /* registry.mu of the lock order */
 	struct registry *registry;   /* (r) */
-	struct seed_counters counters;           /* (a) */
-	struct rejects rejects;                  /* (a) */
-	struct waker sweeper_waker;              /* (c) */
-	pthread_t sweeper;                       /* (m) */
-	bool sweeping;                           /* (m) */
+	struct seed_counters counters; /* (a) */
+	struct rejects rejects;        /* (a) */
+	struct waker sweeper_waker;    /* (c) */
+	pthread_t sweeper;             /* (m) */
+	bool sweeping;                 /* (m) */
 };
 
 struct seed_options {

@@ -25,7 +25,7 @@ static void turn_away(struct exchange *x, enum reject_reason reason,
 	reject_note(&x->seed->rejects, reason, &x->conn->remote, detail);
 }
 
-/* --- Register (R2) -------------------------------------------------------- */
+/* --- Register (R2) ---------------------------------------------------- */
 
 /* The part of the answer that must be of one moment with the listing: of two
  * that join, the second is told of the first (I7). */
@@ -181,7 +181,7 @@ static void answer_register(struct exchange *x)
 	}
 }
 
-/* --- Get Peer List, Liveliness -------------------------------------------- */
+/* --- Get Peer List, Liveliness ---------------------------------------- */
 
 static void answer_list(struct exchange *x)
 {
@@ -212,7 +212,7 @@ static void answer_liveliness(struct exchange *x)
 	mutex_unlock(&x->seed->mu);
 }
 
-/* --- Death (R14) ---------------------------------------------------------- */
+/* --- Death (R14) ------------------------------------------------------ */
 
 static bool shows_lease(const struct msg_death *d,
 			const struct registry_entry *e)
@@ -283,7 +283,7 @@ static void answer_death(struct exchange *x)
 	x->out.death_reply.verdict = v;
 }
 
-/* --- the connection ------------------------------------------------------- */
+/* --- the connection --------------------------------------------------- */
 
 static void log_answer(const struct exchange *x)
 {

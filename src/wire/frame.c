@@ -55,7 +55,7 @@ struct frame *frame_hold(struct frame *f)
 
 void frame_release(struct frame *f)
 {
-	if (f != NULL && atomic_fetch_sub_explicit(&f->refs, 1,
-						   memory_order_acq_rel) == 1)
+	if (f != NULL &&
+	    atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) == 1)
 		free(f);
 }

@@ -41,7 +41,7 @@ static inline struct addr host_addr(unsigned host, uint16_t port)
 	return a;
 }
 
-/* --- what must hold after every step -------------------------------------- */
+/* --- what must hold after every step ------------------------------------- */
 
 static inline void check_links(const struct node *n)
 {
@@ -135,8 +135,7 @@ static inline void check_step(const struct node *n, const struct event *ev,
 		assert_true(node_deadline_ms(n) > now);
 }
 
-/* --- one node ----------------------------------------------------------------
- */
+/* --- one node ------------------------------------------------------------ */
 
 struct fixture {
 	struct config config;
@@ -199,8 +198,7 @@ static inline void start(struct fixture *f)
 	step_kind(f, EV_START);
 }
 
-/* --- looking at effects
- * --------------------------------------------------------- */
+/* --- looking at effects -------------------------------------------------- */
 
 /* The nth of that kind, or NULL. */
 static inline const struct effect *effect_at(const struct fixture *f,
@@ -239,8 +237,7 @@ static inline const struct effect *said(const struct fixture *f,
 	return NULL;
 }
 
-/* --- time
- * -------------------------------------------------------------------------- */
+/* --- time ---------------------------------------------------------------- */
 
 /* Ticks when they are due, until an effect of that kind comes; false, and the
  * time gone, when none came within ms. */
@@ -279,8 +276,7 @@ static inline bool tick_heard_until(struct fixture *f, enum effect_kind kind,
 	return false;
 }
 
-/* --- seeds
- * -------------------------------------------------------------------------- */
+/* --- seeds --------------------------------------------------------------- */
 
 struct question {
 	unsigned seed;
@@ -338,8 +334,7 @@ static inline void join(struct fixture *f, const struct addr *peers, size_t n)
 		seed_lists(f, q[i], peers, n);
 }
 
-/* --- neighbors
- * ------------------------------------------------------------------------ */
+/* --- neighbors ----------------------------------------------------------- */
 
 /* A Peer Request; the slot of the link, or LINK_NONE. */
 static inline uint8_t request_full(struct fixture *f, const struct identity *id,
@@ -410,9 +405,7 @@ static inline void link_down(struct fixture *f, uint8_t slot,
 	     &(struct event){ .kind = EV_DOWN, .link = slot, .down = cause });
 }
 
-/* --- frames
- * ------------------------------------------------------------------------------
- */
+/* --- frames -------------------------------------------------------------- */
 
 /* A control message from a neighbor. */
 static inline void hear(struct fixture *f, uint8_t slot,

@@ -22,8 +22,7 @@ static struct node_stats stats(const struct fixture *f)
 	return node_stats(f->node);
 }
 
-/* --- R8: receiving ----------------------------------------------------------
- */
+/* --- R8: receiving ------------------------------------------------------- */
 
 static void a_new_message_is_delivered_and_goes_to_all_others(void **state)
 {
@@ -245,6 +244,9 @@ static void of_too_many_runs_the_idle_one_goes_with_its_messages(void **state)
 	assert_false(hear_new(f, 0, &a, 1));
 	hear_letter(f, 0, &mine);
 	assert_int_equal(effect_count(f, EF_DELIVER), 0);
+	assert_int_equal(stats(f).conflicts, 0);
+	step(f, &(struct event){ .kind = EV_FIND, .find = mine.id });
+	assert_int_equal(effect_count(f, EF_FOUND), 1);
 	assert_true(hear_new(f, 0, &b, 1)); /* forgotten: new again */
 	letter_free(&mine);
 	fixture_free(f);
@@ -279,8 +281,7 @@ static void random_messages_are_delivered_exactly_once(void **state)
 	fixture_free(f);
 }
 
-/* --- publishing
- * --------------------------------------------------------------- */
+/* --- publishing ---------------------------------------------------------- */
 
 static void what_is_published_goes_to_every_neighbor(void **state)
 {
@@ -341,8 +342,7 @@ static void who_has_no_neighbor_publishes_for_later(void **state)
 	fixture_free(f);
 }
 
-/* --- R11: answering getData
- * ------------------------------------------------------ */
+/* --- R11: answering getData ---------------------------------------------- */
 
 static void ask_ranges(struct fixture *f, uint8_t slot, const struct range *v,
 		       size_t n)
@@ -540,8 +540,7 @@ static void many_ranges_of_a_long_run_cost_little(void **state)
 	fixture_free(f);
 }
 
-/* --- has it been taken?
- * -------------------------------------------------------------- */
+/* --- has it been taken? -------------------------------------------------- */
 
 static void answer_nonce(struct fixture *f, uint8_t slot, uint64_t nonce)
 {
@@ -603,8 +602,7 @@ static void with_no_neighbor_left_the_next_one_is_asked(void **state)
 	fixture_free(f);
 }
 
-/* --- a message by its id
- * ------------------------------------------------------------------ */
+/* --- a message by its id ------------------------------------------------- */
 
 static void find(struct fixture *f, const struct hash *id)
 {

@@ -3,8 +3,7 @@
 #include "base/rng.h"
 #include "core/registry.h"
 
-/* --- a fingerprint of effects ------------------------------------------------
- */
+/* --- a fingerprint of effects -------------------------------------------- */
 
 static void mix(struct hash *print, const void *bytes, size_t n)
 {
@@ -63,8 +62,7 @@ static void mix_effect(struct hash *print, const struct effect *e)
 	}
 }
 
-/* --- random events
- * ---------------------------------------------------------------- */
+/* --- random events ------------------------------------------------------- */
 
 #define STRANGERS 30 /* peers that exist */
 #define SEQS 60
@@ -72,7 +70,9 @@ static void mix_effect(struct hash *print, const struct effect *e)
 #ifndef FUZZ_STEPS
 #define FUZZ_STEPS 4000 /* for each seed number */
 #endif
+#ifndef FUZZ_RUNS
 #define FUZZ_RUNS 6
+#endif
 
 /* What a shell, and those at its other end, would still do; and much that
  * they should not. */
@@ -441,9 +441,7 @@ static void same_seed_and_events_give_the_same_effects(void **state)
 	assert_memory_not_equal(&a, &c, sizeof a);
 }
 
-/* --- R15
- * ------------------------------------------------------------------------------
- */
+/* --- R15 ----------------------------------------------------------------- */
 
 static void who_stops_says_bye_and_leaves_the_seeds(void **state)
 {
@@ -494,9 +492,7 @@ static void who_has_stopped_takes_nobody_and_dials_nobody(void **state)
 	fixture_free(f);
 }
 
-/* --- I10
- * -------------------------------------------------------------------------------
- */
+/* --- I10 ----------------------------------------------------------------- */
 
 /* Everything that can go wrong at a start does: after each step check_step has
  * seen that something is still under way. */
@@ -550,8 +546,7 @@ static void frames_that_make_no_sense_are_counted(void **state)
 	fixture_free(f);
 }
 
-/* --- a network in one process
- * ----------------------------------------------------------- */
+/* --- a network in one process -------------------------------------------- */
 
 #define NET_PEERS 30
 #define NET_SEEDS 3
@@ -828,8 +823,7 @@ static void net_step(struct net *w, unsigned peer, const struct event *ev,
 				 NULL);
 }
 
-/* --- the other end of a question: a toy seed
- * ------------------------------------------- */
+/* --- the other end of a question: a toy seed ----------------------------- */
 
 static void seed_answer(struct net *w, const struct item *it)
 {
@@ -870,9 +864,7 @@ static void seed_bury(struct net *w, const struct item *it)
 		registry_remove(w->seeds[it->ask.seed], &id);
 }
 
-/* --- arrivals
- * -----------------------------------------------------------------------------
- */
+/* --- arrivals ------------------------------------------------------------ */
 
 static void arrive_request(struct net *w, const struct item *it,
 			   const struct message *m)
@@ -1014,8 +1006,7 @@ static void net_run(struct net *w, int64_t until_ms)
 	w->now_ms = until_ms;
 }
 
-/* --- one network's life
- * ---------------------------------------------------------------------- */
+/* --- one network's life -------------------------------------------------- */
 
 static struct net *net_new(uint64_t seed)
 {

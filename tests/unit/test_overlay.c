@@ -39,8 +39,7 @@ static struct fixture *fixture_dialing(unsigned number, struct effect *dial)
 	return f;
 }
 
-/* --- R1: dialing ------------------------------------------------------------
- */
+/* --- R1: dialing --------------------------------------------------------- */
 
 static void four_of_the_listed_are_dialed_at_random(void **state)
 {
@@ -182,8 +181,7 @@ static void too_many_candidates_replace_older_ones(void **state)
 	fixture_free(f);
 }
 
-/* --- R3: being asked
- * ----------------------------------------------------------- */
+/* --- R3: being asked ----------------------------------------------------- */
 
 static void somebody_new_is_accepted_and_told_who_we_are(void **state)
 {
@@ -350,6 +348,20 @@ static void a_false_claim_of_a_newer_run_changes_nothing(void **state)
 	}
 }
 
+static void an_older_run_that_answers_replaces_nobody(void **state)
+{
+	struct effect dial;
+	struct fixture *f = fixture_dialing(900, &dial);
+	struct identity id = { .incarnation = 6999, .addr = number_addr(900) };
+
+	(void)state;
+	link_up(f, 900);
+	dial_accepted(f, dial.dial.id, &id);
+	assert_int_equal(effect_count(f, EF_UNLINK), 0);
+	assert_int_equal(effect_one(f, EF_REFUSE)->unlink.bye, BYE_DUPLICATE);
+	fixture_free(f);
+}
+
 /* The one who was dialed says it is a newer run of my neighbor elsewhere. */
 static void a_stranger_cannot_take_the_place_of_a_neighbor(void **state)
 {
@@ -480,8 +492,7 @@ static void off_loopback_no_third_link_to_a_host_is_dialed(void **state)
 	fixture_free(f);
 }
 
-/* --- two that dial each other (R3)
- * ------------------------------------------------ */
+/* --- two that dial each other (R3) --------------------------------------- */
 
 #define WIRES 4 /* two connections, two directions */
 #define WAITING 4
@@ -643,8 +654,7 @@ static void two_that_dial_each_other_keep_the_same_one_link(void **state)
 	assert_true(orders >= 6);
 }
 
-/* --- R4: refused and failed dials
- * --------------------------------------------------- */
+/* --- R4: refused and failed dials ---------------------------------------- */
 
 static void redirects_are_dialed_two_at_a_time(void **state)
 {
@@ -741,8 +751,7 @@ static void who_was_only_a_redirect_is_not_reported(void **state)
 	fixture_free(f);
 }
 
-/* --- R5: repair
- * ---------------------------------------------------------------------- */
+/* --- R5: repair ---------------------------------------------------------- */
 
 /* The pauses between questions when no seed answers. */
 static void check_pauses(uint64_t rng_seed)
@@ -889,8 +898,7 @@ static void a_link_we_cannot_keep_is_left_without_haste(void **state)
 	fixture_free(f);
 }
 
-/* --- R6: rotation
- * ----------------------------------------------------------------------- */
+/* --- R6: rotation -------------------------------------------------------- */
 
 /* A peer with own links to 0 .. own-1 and foreign ones to 100 ..., whose far
  * ends have that many neighbors, at its renewal with somebody new listed. */
@@ -951,6 +959,7 @@ static void with_more_than_four_own_links_the_oldest_goes(void **state)
 	struct identity id = number_id(300);
 
 	(void)state;
+	f->node->links[5].info.since_ms = 0; /* older, but not my own */
 	dial_accepted(f, dial.dial.id, &id);
 	assert_int_equal(effect_count(f, EF_ADOPT), 1);
 	assert_int_equal(effect_one(f, EF_UNLINK)->link, 0);
@@ -1048,6 +1057,7 @@ int main(void)
 		cmocka_unit_test(
 			a_larger_incarnation_is_dialed_before_it_replaces_a_link),
 		cmocka_unit_test(a_false_claim_of_a_newer_run_changes_nothing),
+		cmocka_unit_test(an_older_run_that_answers_replaces_nobody),
 		cmocka_unit_test(
 			a_stranger_cannot_take_the_place_of_a_neighbor),
 		cmocka_unit_test(

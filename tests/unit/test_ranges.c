@@ -113,8 +113,7 @@ static void one_interval_too_many_closes_the_oldest_hole_as_lost(void **state)
 	ranges_free(&r);
 }
 
-/* --- against a naive model --------------------------------------------------
- */
+/* --- against a naive model ----------------------------------------------- */
 
 struct model {
 	bool has[NUMBERS + 2];

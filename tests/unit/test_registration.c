@@ -17,8 +17,7 @@ static uint64_t set_of(const struct question *q, size_t n)
 	return set;
 }
 
-/* --- R1: the start ----------------------------------------------------------
- */
+/* --- R1: the start ------------------------------------------------------- */
 
 static void a_majority_of_the_seeds_is_asked_to_register(void **state)
 {
@@ -148,8 +147,7 @@ static void after_four_seconds_it_goes_on_with_what_came(void **state)
 	fixture_free(f);
 }
 
-/* --- R6: renewal
- * --------------------------------------------------------------- */
+/* --- R6: renewal --------------------------------------------------------- */
 
 static void renewal_comes_after_a_period_with_a_new_majority(void **state)
 {
@@ -254,8 +252,7 @@ static void who_is_on_no_list_asks_again_even_with_links(void **state)
 	fixture_free(f);
 }
 
-/* --- R5: what a repair asks
- * ------------------------------------------------------- */
+/* --- R5: what a repair asks ---------------------------------------------- */
 
 static void a_repair_wants_a_list_from_seeds_that_know_me(void **state)
 {
@@ -290,8 +287,7 @@ static void a_repair_registers_where_that_is_missing(void **state)
 	fixture_free(f);
 }
 
-/* --- the address a seed sees
- * ---------------------------------------------------------- */
+/* --- the address a seed sees --------------------------------------------- */
 
 static void answer_seen_as(struct fixture *f, unsigned seed,
 			   const struct addr *you, bool reachable)
@@ -379,8 +375,7 @@ static void an_address_that_was_given_is_not_learned(void **state)
 	fixture_free(f);
 }
 
-/* --- R12, R14: deaths
- * ----------------------------------------------------------------- */
+/* --- R12, R14: deaths ---------------------------------------------------- */
 
 static struct fixture *fixture_with_link(size_t seeds, uint8_t *slot)
 {
@@ -510,9 +505,7 @@ static void a_busy_seed_is_told_again_after_a_second(void **state)
 	fixture_free(f);
 }
 
-/* --- R15
- * --------------------------------------------------------------------------------
- */
+/* --- R15 ----------------------------------------------------------------- */
 
 static void who_leaves_asks_no_seed_any_more(void **state)
 {

@@ -3,7 +3,7 @@
 #include "base/rng.h"
 #include "core/store.h"
 
-#define RUNS 4
+#define RUNS 16
 
 /* A store, the runs it knows, and nothing of the rest of a node. */
 struct desk {
@@ -208,8 +208,7 @@ static void the_beginning_of_an_id_finds_one_or_tells_of_several(void **state)
 	close_desk(&d);
 }
 
-/* --- against a naive model
- * ------------------------------------------------------ */
+/* --- against a naive model ----------------------------------------------- */
 
 #define KEPT_MAX 64
 
@@ -273,6 +272,7 @@ static void check(const struct desk *d, const struct model *m)
 	uint64_t bytes = 0;
 
 	assert_int_equal(d->store.count, m->n);
+	assert_true(d->store.n <= 51); /* slots are used again */
 	assert_int_equal(d->store.bytes, m->bytes);
 	for (size_t i = 0; i < m->n; i++)
 		assert_true(has(d, m->v[i].run, m->v[i].seq));
@@ -281,6 +281,13 @@ static void check(const struct desk *d, const struct model *m)
 		bytes += d->runs[r]->held_bytes;
 	}
 	assert_int_equal(bytes, m->bytes);
+	for (uint32_t i = 0; i < d->store.heap_n; i++) {
+		const struct origin *run = d->store.heap[i];
+
+		assert_int_equal(run->heap_pos, i);
+		assert_true(d->store.heap[i ? (i - 1) / 2 : 0]->held_bytes >=
+			    run->held_bytes);
+	}
 }
 
 static void random_use_agrees_with_a_naive_model(void **state)
@@ -300,16 +307,18 @@ static void random_use_agrees_with_a_naive_model(void **state)
 		struct kept k = { run, ++next[run],
 				  size + STORE_FRAME_OVERHEAD };
 
-		if (rng_below(&r, 300) == 0) {
+		if (rng_below(&r, 15) == 0) {
 			store_drop_run(&d.store, d.runs[run]);
 			for (size_t j = m.n; j-- > 0;)
 				if (m.v[j].run == run)
 					model_remove(&m, j);
+			check(&d, &m);
 			continue;
 		}
 		assert_int_equal(put(&d, run, k.seq, size), ERR_OK);
-		while (m.n >= 50 || m.bytes + k.bytes > bytes_max)
+		while (m.n >= d.store.count)
 			model_evict(&m, &d);
+		assert_true(m.n < 50 && m.bytes + k.bytes <= bytes_max);
 		m.v[m.n++] = k;
 		m.bytes += k.bytes;
 		if (i % 16 == 0)
