@@ -122,7 +122,7 @@ struct overlay {
 	struct dial dials[DIALS_CAP];
 	uint32_t dial_ids;
 	bool joining; /* still on the first round of dials (R1) */
-	unsigned attempt; /* of repair, for the back-off */
+	unsigned attempt; /* of repair, since a lasting link was lost */
 	int64_t repair_ms; /* next repair round; NEVER_MS: none due */
 	unsigned lonely_rounds; /* rounds that ended without any link */
 	int64_t urgent_ms; /* when an urgent request was last granted */

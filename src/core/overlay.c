@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define REPAIR_JITTER 50 /* percent */
+#define FLEETING_MS 3000 /* the end of a younger link is no news */
 #define PER_REDIRECT 2 /* links or dials that one peer's redirects may win */
 
 static const struct config_overlay *limits(const struct node *n)
@@ -204,7 +205,6 @@ void overlay_fill(struct step *s)
 		effects_add(s->out, EF_SETTLED);
 	o->joining = false;
 	if (missing_links(n) == 0) {
-		o->attempt = 0;
 		o->repair_ms = NEVER_MS;
 		return;
 	}
@@ -569,20 +569,23 @@ void overlay_on_dialed(struct step *s, const struct ev_dialed *ev)
 
 /* --- losing links ----------------------------------------------------- */
 
-static void after_loss(struct step *s)
+/* A loss is news: do not wait out an old back-off (R5). But two that cannot
+ * keep each other must not meet again every 50 ms. */
+static void after_loss(struct step *s, int64_t since_ms)
 {
 	struct overlay *o = &s->n->overlay;
 
-	/* A loss is news: do not wait out an old back-off (R5). */
-	o->attempt = 0;
-	o->repair_ms = NEVER_MS;
+	if (s->now - since_ms >= FLEETING_MS) {
+		o->attempt = 0;
+		o->repair_ms = NEVER_MS;
+	}
 	overlay_fill(s);
 }
 
 void overlay_on_bye(struct step *s, uint8_t slot, enum bye_reason reason)
 {
 	link_remove(s, slot, UNLINK_BYE_GOT, reason);
-	after_loss(s);
+	after_loss(s, s->n->links[slot].info.since_ms);
 }
 
 void overlay_lose(struct step *s, uint8_t slot, enum unlink_cause cause)
@@ -595,7 +598,7 @@ void overlay_lose(struct step *s, uint8_t slot, enum unlink_cause cause)
 		registration_report(s, &id, DEATH_RESET);
 	else if (cause == UNLINK_SILENT || cause == UNLINK_SLOW)
 		registration_report(s, &id, DEATH_SILENT);
-	after_loss(s);
+	after_loss(s, s->n->links[slot].info.since_ms);
 }
 
 void overlay_give_up(struct step *s, uint8_t slot)
@@ -655,8 +658,6 @@ void overlay_tick(struct step *s)
 	o->repair_ms = NEVER_MS;
 	if (missing_links(s->n) > 0)
 		registration_begin(s, ROUND_REPAIR);
-	else
-		o->attempt = 0;
 }
 
 int64_t overlay_deadline(const struct node *n)

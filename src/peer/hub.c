@@ -412,9 +412,7 @@ static void one_step(struct hub *h, const struct event *ev,
 	release_work(&w);
 }
 
-/* --- events
- * -------------------------------------------------------------------------------
- */
+/* --- events ----------------------------------------------------------- */
 
 bool hub_on_request(struct hub *h, struct link *l, const struct addr *from,
 		    const struct msg_peer_request *m)
@@ -523,9 +521,7 @@ void hub_on_seed(struct hub *h, const struct ev_seed *answer)
 	one_step(h, &ev, &(struct subject){ 0 });
 }
 
-/* --- publishing
- * ------------------------------------------------------------------------------
- */
+/* --- publishing ------------------------------------------------------- */
 
 uint64_t hub_next_seq(struct hub *h)
 {
@@ -612,9 +608,7 @@ enum err hub_wait_taken(struct hub *h, int64_t patience_ms)
 	return e;
 }
 
-/* --- questions
- * ---------------------------------------------------------------------------------
- */
+/* --- questions -------------------------------------------------------- */
 
 static enum err wait_found_locked(struct hub *h, uint64_t before,
 				  const struct hash *id, struct frame **f)
@@ -707,9 +701,7 @@ size_t hub_outbox_bytes(struct hub *h)
 	return bytes;
 }
 
-/* --- life
- * --------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------- */
 
 enum err hub_new(struct hub **out, struct peer *p, const struct node_options *o)
 {

@@ -259,9 +259,7 @@ static void run_send(struct input *in)
 		peer_finish(in->peer, status_of(in, e));
 }
 
-/* --- life
- * ------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------- */
 
 static void *run_input(void *arg)
 {

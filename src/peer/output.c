@@ -386,9 +386,7 @@ static void *run_output(void *arg)
 	return NULL;
 }
 
-/* --- life
- * --------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------- */
 
 /* A pipe or terminal opened anew has flags of its own: we can make it
  * non-blocking without doing that to whoever shares our stdout. */

@@ -129,9 +129,7 @@ static bool note_answer(struct seeds *s, unsigned seed, bool answered)
 	return news;
 }
 
-/* --- jobs
- * ---------------------------------------------------------------------------
- */
+/* --- jobs ------------------------------------------------------------- */
 
 static void log_asked(struct seed_job *j, const struct config_seed *seed,
 		      const struct addr *who)
@@ -326,9 +324,7 @@ void seeds_report(struct seeds *s, const struct effect *e)
 	}
 }
 
-/* --- life
- * ----------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------- */
 
 enum err seeds_start(struct seeds **out, struct peer *p)
 {
@@ -366,9 +362,7 @@ void seeds_join(struct seeds *s)
 	free(s);
 }
 
-/* --- --list
- * ------------------------------------------------------------------------------
- */
+/* --- --list ----------------------------------------------------------- */
 
 /* As configured: a name, or a number that may want brackets. */
 static void put_host(struct buf *b, const struct config_seed *seed)

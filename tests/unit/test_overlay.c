@@ -799,6 +799,39 @@ static void a_loss_is_repaired_at_once_whatever_the_pause_was(void **state)
 	fixture_free(f);
 }
 
+/* Somebody accepts every time and says Bye at once (no thread left, say).
+ * Returns how often a seed is asked for addresses in five minutes. */
+static unsigned count_questions(struct fixture *f)
+{
+	struct addr a = number_addr(40);
+	struct identity id = number_id(40);
+	int64_t end = f->now + 300000;
+	unsigned asked = 0;
+
+	while (f->now < end) {
+		if (!tick_heard_until(f, EF_SEED, end - f->now))
+			break;
+		asked++;
+		seed_lists(f, (struct question){ 0, ASK_LIST }, &a, 1);
+		if (effect_count(f, EF_DIAL) == 0)
+			continue;
+		dial_accepted(f, dial_at(f, 0).dial.id, &id);
+		hear_bye(f, effect_one(f, EF_ADOPT)->link);
+	}
+	return asked;
+}
+
+static void a_link_that_never_lasts_is_no_reason_to_hurry(void **state)
+{
+	(void)state;
+	for (unsigned links = 0; links <= 3; links += 3) {
+		struct fixture *f = fixture_linked(links);
+
+		assert_in_range(count_questions(f), 5, 30);
+		fixture_free(f);
+	}
+}
+
 static void neighbors_are_asked_when_no_seed_answers(void **state)
 {
 	struct fixture *f = fixture_linked(2);
@@ -1082,6 +1115,7 @@ int main(void)
 			pauses_between_repairs_double_up_to_thirty_seconds),
 		cmocka_unit_test(
 			a_loss_is_repaired_at_once_whatever_the_pause_was),
+		cmocka_unit_test(a_link_that_never_lasts_is_no_reason_to_hurry),
 		cmocka_unit_test(neighbors_are_asked_when_no_seed_answers),
 		cmocka_unit_test(neighbors_are_left_alone_while_a_seed_answers),
 		cmocka_unit_test(a_neighbor_may_win_two_links_with_its_list),
