@@ -8,6 +8,10 @@
 
 enum signal_wish { WISH_NOTHING, WISH_END, WISH_REOPEN, WISH_STATUS };
 
+/* First of all in main: a program that was started with a standard stream
+ * closed would get a socket or a log as its stdin or stdout. Reading and
+ * writing what was closed still fails. */
+void signals_hold_streams(void);
 /* Blocks them and returns a descriptor that is readable when one came, or -1
  * with errno. */
 int signals_block(void);

@@ -5,10 +5,14 @@
  * take only what stands to the right of it.
  *
  *   lock          guards                                   may then take
- *   publish.mu    one publisher at a time, its seq         node.mu
+ *   publish.mu    one publisher at a time, its seq         node.mu, outbox.mu,
+ *                                                          history.mu
  *   node.mu       the node and the link table of a peer    outbox.mu, queue.mu,
+ *                                                          history.mu, seeds.mu,
  *                                                          waker.mu
  *   outbox.mu     one link's queued frames                 -
+ *   history.mu    the last messages of a peer              -
+ *   seeds.mu      leases and standing of the seeds         -
  *   registry.mu   a seed's peer list                       -
  *   queue.mu      entries of a pool, of the output queue   waker.mu
  *   conns.mu      the table of connection threads          waker.mu
@@ -16,7 +20,8 @@
  *   log.mu        the log buffer                           -
  *
  * log.mu is a leaf: it may be taken under any other. No lock is held over a
- * call that can block.
+ * call that can block; the one exception is a warning of a peer without a log
+ * (--send, --receive): stderr may take up to 100 ms for it.
  */
 #ifndef IO_THREAD_H
 #define IO_THREAD_H

@@ -358,34 +358,70 @@ void gossip_on_get_data(struct step *s, uint8_t slot,
 
 /* --- has everything been taken? --------------------------------------- */
 
-static void ask_taken(struct step *s, link_set to)
+/* Who publishes and leaves wants to know that what he said is in other hands.
+ * Each link has everything from has_from on; a Liveliness that it answers
+ * proves that it read all that was queued before. What no living link ever
+ * got (its takers are gone) is sent again to one that is there. */
+
+static void resend(struct step *s, uint8_t slot)
 {
-	if (to != 0)
-		say(s, to, MSG_LIVELINESS)->liveliness.nonce =
-			s->n->gossip.sync_nonce;
+	struct node *n = s->n;
+	struct gossip *g = &n->gossip;
+	struct link_state *l = &n->links[slot];
+	const struct origin *own = origins_find(&g->origins, &n->self);
+	uint64_t seq = g->taken + 1, end = seq + ANSWER_MESSAGES;
+	struct answer a = { .slot = slot };
+
+	for (; seq < l->has_from && seq < end && !answer_full(&a); seq++) {
+		const struct stored *e =
+			own != NULL ? store_by_seq(&g->store, own, seq) : NULL;
+
+		if (e != NULL)
+			send_stored(s, &a, e);
+		else
+			n->stats.lost++; /* fell out of the store */
+	}
+	l->resent_to = seq - 1;
+	liveness_ping(s, slot, l->resent_to);
+}
+
+void gossip_taken(struct step *s, uint8_t slot, uint64_t seq)
+{
+	struct gossip *g = &s->n->gossip;
+	struct link_state *l = &s->n->links[slot];
+	bool gapless = l->has_from <= g->taken + 1 || seq <= l->resent_to;
+
+	if (gapless && seq > g->taken)
+		g->taken = seq;
+	if (!g->syncing)
+		return;
+	if (g->taken >= g->sync_seq) {
+		g->syncing = false;
+		effects_add(s->out, EF_SYNCED);
+	} else if (l->has_from <= g->taken + 1) {
+		liveness_ping(s, slot, s->n->stats.published);
+	} else {
+		resend(s, slot);
+	}
 }
 
 void gossip_on_sync(struct step *s)
 {
-	s->n->gossip.syncing = true;
-	s->n->gossip.sync_nonce = liveness_nonce(s->n);
-	ask_taken(s, links_up(s->n));
-}
-
-void gossip_on_nonce(struct step *s, uint64_t nonce)
-{
 	struct gossip *g = &s->n->gossip;
 
-	if (!g->syncing || nonce != g->sync_nonce)
-		return;
-	g->syncing = false;
-	effects_add(s->out, EF_SYNCED);
+	g->sync_seq = s->n->stats.published;
+	g->syncing = g->taken < g->sync_seq;
+	if (!g->syncing)
+		effects_add(s->out, EF_SYNCED);
+	for (uint8_t i = 0; i < LINK_SLOTS && g->syncing; i++)
+		if (s->n->links[i].up)
+			liveness_ping(s, i, s->n->stats.published);
 }
 
 void gossip_link_up(struct step *s, uint8_t slot)
 {
 	if (s->n->gossip.syncing)
-		ask_taken(s, link_bit(slot));
+		liveness_ping(s, slot, s->n->stats.published);
 }
 
 void gossip_link_down(struct step *s, uint8_t slot)

@@ -73,6 +73,7 @@ uint8_t link_add(struct step *s, const struct identity *id, bool dialed,
 			  .rtt_ms = -1,
 			  .neighbors = neighbors },
 		.ping_ms = s->now,
+		.has_from = n->stats.published + 1,
 	};
 	if (via != NULL)
 		n->links[slot].via = *via;

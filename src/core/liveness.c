@@ -13,7 +13,7 @@ void liveness_start(struct step *s)
 	s->n->liveness.tick_ms = s->now;
 }
 
-uint64_t liveness_nonce(struct node *n)
+static uint64_t next_nonce(struct node *n)
 {
 	n->liveness.nonces = (n->liveness.nonces + 1) & (NONCE_MAX - 1);
 	return n->liveness.nonces;
@@ -49,16 +49,17 @@ void liveness_on_reply(struct step *s, uint8_t slot,
 		l->pinging = false;
 		l->info.rtt_ms = old < 0 ? rtt
 					 : old + (rtt - old) / RTT_WEIGHT;
+		gossip_taken(s, slot, l->ping_seq);
 	}
-	gossip_on_nonce(s, m->nonce);
 }
 
-static void ping(struct step *s, uint8_t slot)
+void liveness_ping(struct step *s, uint8_t slot, uint64_t seq)
 {
 	struct link_state *l = &s->n->links[slot];
 
 	l->ping_ms = s->now;
-	l->ping_nonce = liveness_nonce(s->n);
+	l->ping_nonce = next_nonce(s->n);
+	l->ping_seq = seq;
 	l->pinging = true;
 	say(s, link_bit(slot), MSG_LIVELINESS)->liveliness.nonce =
 		l->ping_nonce;
@@ -86,7 +87,7 @@ static void look_at(struct step *s, uint8_t slot)
 		l->checking = true;
 		effects_add(s->out, EF_CHECK)->link = slot;
 	} else if (s->now >= ping_due(s->n, l)) {
-		ping(s, slot);
+		liveness_ping(s, slot, s->n->stats.published);
 	}
 }
 

@@ -40,6 +40,9 @@ struct link_state {
 	struct addr from; /* where it connected from; none: we dialed */
 	int64_t ping_ms; /* last Liveliness sent */
 	uint64_t ping_nonce; /* unanswered if pinging */
+	uint64_t ping_seq;  /* newest own message queued before it */
+	uint64_t has_from;  /* own messages from here on were queued */
+	uint64_t resent_to; /* and what it lacked, up to here */
 	bool pinging, checking;
 };
 
@@ -68,7 +71,6 @@ struct round {
 	uint64_t asked, pending; /* a bit per seed */
 	unsigned answered, target;
 	int64_t deadline_ms;
-	size_t found; /* new candidates */
 };
 
 struct pending_death {
@@ -83,7 +85,7 @@ struct registration {
 	struct round round;
 	int64_t renew_ms; /* next renewal */
 	int64_t period_ms; /* as the seeds said */
-	unsigned failures; /* renewals in a row that nobody answered */
+	unsigned failures; /* rounds in a row without a majority */
 	struct addr rotate; /* a non-neighbor drawn from renewal answers (R6) */
 	uint64_t rotate_drawn;
 	struct pending_death deaths[DEATHS_CAP];
@@ -169,7 +171,8 @@ void liveness_on_reply(struct step *s, uint8_t slot,
 void liveness_on_checked(struct step *s, uint8_t slot, bool bytes_wait);
 void liveness_tick(struct step *s);
 int64_t liveness_deadline(const struct node *n);
-uint64_t liveness_nonce(struct node *n);
+/* Sends a Liveliness whose answer proves that own messages up to seq came. */
+void liveness_ping(struct step *s, uint8_t slot, uint64_t seq);
 
 /* --- gossip.c: spreading messages ------------------------------------- */
 
@@ -185,8 +188,9 @@ struct gossip {
 	struct origins origins;
 	struct store store;
 	struct find finds[FINDS_CAP];
+	uint64_t taken; /* own seqs up to here are known to be with others */
 	bool syncing;
-	uint64_t sync_nonce;
+	uint64_t sync_seq; /* EF_SYNCED when taken is here */
 };
 
 void gossip_init(struct node *n);
@@ -201,7 +205,8 @@ void gossip_on_not_found(struct step *s, uint8_t slot,
 			 const struct msg_not_found *m);
 void gossip_on_find(struct step *s, const struct hash *id);
 void gossip_on_sync(struct step *s);
-void gossip_on_nonce(struct step *s, uint64_t nonce);
+/* A neighbor has read all that was queued for it up to my message seq. */
+void gossip_taken(struct step *s, uint8_t slot, uint64_t seq);
 void gossip_tick(struct step *s);
 int64_t gossip_deadline(const struct node *n);
 

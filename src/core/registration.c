@@ -72,17 +72,41 @@ static void ask_seed(struct step *s, unsigned seed)
 				   : ASK_REGISTER;
 }
 
-static void end_round(struct step *s)
+/* Fewer than a majority list me: silent seeds, or they could not reach me. Do
+ * not wait for the next renewal, but for longer each time. */
+static void plan_retry(struct step *s)
 {
 	struct registration *g = &s->n->registration;
-	struct round *r = &g->round;
+	const struct config_overlay *c = &s->n->config->overlay;
+	int64_t wait = c->repair_ms;
+
+	if (count_bits(g->registered) >= majority(s->n)) {
+		g->failures = 0;
+		return;
+	}
+	/* A repair that is planned registers too, and has its own back-off. */
+	if (s->n->overlay.repair_ms != NEVER_MS) {
+		if (g->renew_ms == NEVER_MS)
+			g->renew_ms = s->now + c->repair_max_ms;
+		return;
+	}
+	for (unsigned i = 0; i < g->failures && wait < c->repair_max_ms; i++)
+		wait *= 2;
+	g->failures++;
+	if (wait > c->repair_max_ms)
+		wait = c->repair_max_ms;
+	wait = rng_jitter(&s->n->rng, wait, RENEW_JITTER);
+	if (g->renew_ms <= s->now || s->now + wait < g->renew_ms)
+		g->renew_ms = s->now + wait;
+}
+
+static void end_round(struct step *s)
+{
+	struct round *r = &s->n->registration.round;
 
 	r->active = false;
-	/* Seeds tell when to renew. Until one does, try again: whoever got
-	 * links all the same would never be listed otherwise. */
-	if (g->renew_ms == NEVER_MS)
-		g->renew_ms = s->now + s->n->config->overlay.repair_max_ms;
 	overlay_round_done(s, r->kind, r->answered);
+	plan_retry(s);
 }
 
 /* Asks until enough answers are here or on their way (R1). */
@@ -153,8 +177,8 @@ static void take_list(struct step *s, const struct msg_peer_list *list)
 	for (size_t i = 0; i < list->peers.n; i++) {
 		if (r->active && r->kind == ROUND_RENEW)
 			draw_rotation(s->n, &list->peers.v[i]);
-		else if (overlay_candidate(s, &list->peers.v[i], NULL))
-			r->found++;
+		else
+			overlay_candidate(s, &list->peers.v[i], NULL);
 	}
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "io/clock.h"
+#include "io/complain.h"
 #include "io/thread.h"
 
 #include <errno.h>
@@ -16,8 +17,6 @@
 
 #define DETAILS_MAX 1024   /* longer ones are cut */
 #define BUFFER_KEPT 65536  /* bytes of an empty buffer */
-#define MIRROR_PIECE 4096  /* a pipe that is writable takes this much */
-#define MIRROR_WAIT_MS 100 /* for a stderr that does not move */
 
 /* (l) mu, which is log.mu of the lock order; (f) flusher once it runs;
  * (c) constant */
@@ -189,27 +188,6 @@ static void submit(struct log *l, const struct buf *line, enum log_kind kind)
 	mutex_unlock(&l->mu);
 }
 
-/* A terminal that was stopped or a full pipe costs its own copy, nothing
- * else: not the file, and not the end of the program. */
-static void write_patiently(int fd, const char *p, size_t n)
-{
-	int64_t deadline_ms = clock_ms() + MIRROR_WAIT_MS;
-
-	while (n > 0) {
-		struct pollfd ready = { .fd = fd, .events = POLLOUT };
-		int64_t left_ms = deadline_ms - clock_ms();
-		ssize_t k;
-
-		if (left_ms < 0 || poll(&ready, 1, (int)left_ms) <= 0)
-			return;
-		k = write(fd, p, n < MIRROR_PIECE ? n : MIRROR_PIECE);
-		if (k < 0 && errno != EINTR && errno != EAGAIN)
-			return;
-		p += k < 0 ? 0 : k;
-		n -= k < 0 ? 0 : (size_t)k;
-	}
-}
-
 /* Before there is a log: the line goes where somebody may see it. */
 static void tell_stderr(const struct buf *line)
 {
@@ -217,7 +195,7 @@ static void tell_stderr(const struct buf *line)
 
 	append(&out, line, "");
 	if (!out.failed)
-		write_patiently(STDERR_FILENO, out.data, out.len);
+		complain_bytes(STDERR_FILENO, out.data, out.len);
 	buf_free(&out);
 }
 
@@ -271,7 +249,7 @@ static void say(struct log *l, const char *trouble)
 	l->said = true;
 	buf_fmt(&text, "log %s: %s: %s\n", l->path, trouble, strerror(error));
 	if (!text.failed)
-		write_patiently(STDERR_FILENO, text.data, text.len);
+		complain_bytes(STDERR_FILENO, text.data, text.len);
 	buf_free(&text);
 }
 
@@ -498,7 +476,7 @@ static void *flush_main(void *arg)
 		l->reopen = false;
 		mutex_unlock(&l->mu);
 		write_file(l, &lines, reopen_asked);
-		write_patiently(l->mirror_fd, copies.data, copies.len);
+		complain_bytes(l->mirror_fd, copies.data, copies.len);
 		forget(&lines);
 		forget(&copies);
 	} while (!closing);

@@ -95,12 +95,14 @@ static void hand_over(struct peer *p, struct talk *t, struct link *l,
 		      bool linked)
 {
 	int fd = talk_take_fd(t); /* the server closes it */
+	enum err e;
 
 	if (!linked)
 		link_finish(l);
-	if (server_adopt(p->server, fd, &l->who, reader_serve, link_hold(l)) !=
-	    ERR_OK) {
-		reader_give_up(p, l);
+	e = server_adopt(p->server, fd, &l->who, reader_serve, link_hold(l));
+	if (e != ERR_OK) {
+		if (e != ERR_STOPPED)
+			reader_give_up(p, l);
 		link_close(l);
 		link_release(l);
 		sock_close(fd);

@@ -11,11 +11,18 @@ struct visitor {
 	struct peer *peer;
 	struct conn *conn;
 	struct talk talk;
+	bool known; /* it said something before: its routine is for debug */
 };
+
+/* Who asks on and on must not wash everything else out of the log. */
+static enum log_level routine_level(const struct visitor *v)
+{
+	return v->known ? LOG_DEBUG : LOG_INFO;
+}
 
 static enum err answer(struct visitor *v, const struct message *m)
 {
-	log_event(v->peer->log, LOG_INFO,
+	log_event(v->peer->log, routine_level(v),
 		  m->type == MSG_PEER_LIST ? KIND_PEER : KIND_LIVELINESS,
 		  WAY_OUT, message_name(m->type), &v->conn->remote, "%s", "");
 	return talk_send(&v->talk, m, clock_ms() + SEND_MS);
@@ -61,9 +68,10 @@ static void introduce(struct visitor *v, const struct msg_peer_request *m)
 			    "no memory for a link");
 		return;
 	}
-	if (!hub_on_request(p->hub, l, &v->conn->remote, m))
-		link_finish(l);
-	reader_run(p, l);
+	if (hub_on_request(p->hub, l, &v->conn->remote, m))
+		reader_run(p, l);
+	else
+		reader_refuse(l);
 	link_release(l);
 }
 
@@ -78,7 +86,7 @@ static void log_asked(struct visitor *v, const struct message *m)
 			  (unsigned long long)m->peer_request.neighbors,
 			  m->peer_request.urgent ? " urgent" : "");
 	else
-		log_event(log, LOG_INFO,
+		log_event(log, routine_level(v),
 			  m->type == MSG_LIVELINESS ? KIND_LIVELINESS
 						    : KIND_PEER,
 			  WAY_IN, name, &v->conn->remote, "%s", "");
@@ -107,30 +115,30 @@ void door_serve(void *ctx, struct conn *c)
 {
 	struct visitor v = { .peer = ctx, .conn = c };
 	const struct config_liveness *times = &v.peer->config->liveness;
-	int64_t wait_ms = times->handshake_ms;
-	bool introduced = false, go_on = true;
+	int64_t deadline_ms = clock_ms() + times->handshake_ms;
+	bool go_on = true;
 	enum err e = ERR_OK;
 
 	talk_accept(&v.talk, c->fd, &c->waker, FRAME_BODY_STRANGER_MAX);
 	while (go_on) {
 		struct message m = { 0 };
 
-		e = talk_recv(&v.talk, &m, clock_ms() + wait_ms);
+		e = talk_recv(&v.talk, &m, deadline_ms);
 		if (e == ERR_UNKNOWN) {
-			reject_note(
-				&v.peer->rejects, REJECT_UNKNOWN, &c->remote,
-				"a type of message this version does not know");
+			/* No introduction: the deadline stays. */
+			reject_note(&v.peer->rejects, REJECT_UNKNOWN,
+				    &c->remote, "a type this version does not "
+						"know");
 			continue;
 		}
 		if (e != ERR_OK)
 			break;
-		introduced = true;
-		wait_ms = times->idle_ms;
 		go_on = serve_one(&v, &m);
 		message_clear(&m);
+		v.known = true;
+		deadline_ms = clock_ms() + times->idle_ms;
 	}
 	if (go_on)
-		reject_talk(&v.peer->rejects, &c->remote, &v.talk, e,
-			    !introduced);
+		reject_talk(&v.peer->rejects, &c->remote, &v.talk, e, !v.known);
 	talk_close(&v.talk);
 }

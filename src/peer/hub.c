@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RECHECK_MS 1000 /* how often a wait with neighbors looks around */
+
 /* Locking key: (c) constant, (n) mu, (t) set before the ticker runs. */
 struct hub {
 	struct peer *peer;              /* (c) */
@@ -533,15 +535,13 @@ uint64_t hub_next_seq(struct hub *h)
 	return seq;
 }
 
-bool hub_publish(struct hub *h, struct parcel *p, bool wait)
+bool hub_publish(struct hub *h, struct parcel *p)
 {
-	const struct config_gossip *c = &h->peer->config->gossip;
 	struct event ev = { .kind = EV_PUBLISH,
 			    .publish = { .frame = p->frame,
 					 .id = &p->id,
 					 .msg = &p->msg.message } };
 	struct work w = { .n = 0 };
-
 	bool stopping;
 
 	mutex_lock(&h->mu);
@@ -550,11 +550,22 @@ bool hub_publish(struct hub *h, struct parcel *p, bool wait)
 		step_locked(h, &ev, &(struct subject){ .parcel = p }, &w);
 	mutex_unlock(&h->mu);
 	flush_work(&w);
-	if (wait)
-		wait_work(&w, c->outbox_high, c->publish_wait_ms,
-			  c->publish_wait_ms);
 	release_work(&w);
 	return !stopping;
+}
+
+void hub_wait_room(struct hub *h)
+{
+	const struct config_gossip *c = &h->peer->config->gossip;
+	struct work w = { .n = 0 };
+
+	mutex_lock(&h->mu);
+	for (unsigned i = 0; i < LINK_SLOTS; i++)
+		if (h->links[i] != NULL)
+			touch(&w, h->links[i]);
+	mutex_unlock(&h->mu);
+	wait_work(&w, c->outbox_high, c->publish_wait_ms, c->publish_wait_ms);
+	release_work(&w);
 }
 
 bool hub_wait_neighbor(struct hub *h, int64_t deadline_ms)
@@ -595,7 +606,7 @@ enum err hub_wait_taken(struct hub *h, int64_t patience_ms)
 		/* Patience is for having nobody, not for a slow neighbor:
 		 * liveness decides about that one. */
 		if (node_neighbor_count(h->node) > 0)
-			alone = clock_ms() + patience_ms;
+			alone = clock_ms() + patience_ms + RECHECK_MS;
 		if (h->stopping)
 			e = ERR_STOPPED;
 		else if (!cond_wait_until(&h->changed, &h->mu, alone) &&

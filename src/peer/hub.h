@@ -46,10 +46,12 @@ void hub_on_down(struct hub *h, struct link *l, enum down_cause cause);
 void hub_on_seed(struct hub *h, const struct ev_seed *ev);
 
 uint64_t hub_next_seq(struct hub *h);
-/* An own message with that seq; waits while neighbors are far behind. The
- * caller holds publish_mu since hub_next_seq. False: the peer is stopping and
- * the message was not sent. */
-bool hub_publish(struct hub *h, struct parcel *p, bool wait);
+/* An own message with that seq. The caller holds publish_mu since
+ * hub_next_seq. False: the peer is stopping and the message was not sent. */
+bool hub_publish(struct hub *h, struct parcel *p);
+/* Waits while a neighbor is far behind, at most [gossip] publish_wait. The
+ * caller holds no lock. */
+void hub_wait_room(struct hub *h);
 /* False: no neighbor until the deadline, or the peer stops. */
 bool hub_wait_neighbor(struct hub *h, int64_t deadline_ms);
 /* Until the first round of dials is over, so that there is something to see. */

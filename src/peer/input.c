@@ -1,6 +1,7 @@
 #include "peer/input.h"
 
 #include "io/clock.h"
+#include "io/complain.h"
 #include "io/thread.h"
 #include "peer/console.h"
 #include "peer/hub.h"
@@ -35,6 +36,7 @@ struct input {
 	bool ended;      /* end of stdin */
 	bool stopped;
 	uint64_t line_number, refused, unsent;
+	bool untaken; /* published, but nobody said he has it */
 };
 
 static bool was_stopped(struct input *in)
@@ -84,8 +86,7 @@ static bool fill(struct input *in)
 static void refuse_line(struct input *in, size_t n, bool whole)
 {
 	in->refused++;
-	fprintf(stderr,
-		"peer: line %llu is %zu bytes%s, at most %zu are allowed: "
+	complain("peer: line %llu is %zu bytes%s, at most %zu are allowed: "
 		"not sent\n",
 		(unsigned long long)in->line_number, n, whole ? "" : " or more",
 		in->line_max);
@@ -202,7 +203,7 @@ static uint64_t count_unsent(struct input *in)
 
 static void say_alone(struct input *in)
 {
-	fprintf(stderr, "peer: no neighbor within %lld s\n",
+	complain("peer: no neighbor within %lld s\n",
 		(long long)in->peer->options->wait_ms / 1000);
 }
 
@@ -245,7 +246,7 @@ static void run_send(struct input *in)
 	while (e == ERR_OK && next_line(in, &line, &n)) {
 		e = send_line(in, line, n);
 		if (e == ERR_NOMEM)
-			fprintf(stderr, "peer: out of memory\n");
+			complain("peer: out of memory\n");
 		if (e != ERR_OK)
 			in->unsent++;
 	}
@@ -255,6 +256,7 @@ static void run_send(struct input *in)
 		e = wait_taken(in);
 	if (e == ERR_TIMEOUT)
 		say_alone(in);
+	in->untaken = e == ERR_STOPPED && in->unsent == 0;
 	if (e != ERR_OK || !in->peer->options->receive)
 		peer_finish(in->peer, status_of(in, e));
 }
@@ -302,14 +304,20 @@ void input_stop(struct input *in)
 	(void)!eventfd_write(in->wake_fd, 1);
 }
 
-uint64_t input_join(struct input *in)
+bool input_join(struct input *in)
 {
-	uint64_t unsent;
+	bool in_send = in->peer->options->send, all;
 
 	thread_join(in->thread);
-	unsent = in->unsent;
+	all = in->unsent == 0 && in->refused == 0 && !in->untaken;
+	if (in->unsent > 0)
+		complain("peer: %llu line%s not published\n",
+			 (unsigned long long)in->unsent,
+			 in->unsent == 1 ? "" : "s");
+	if (in->untaken)
+		complain("peer: no neighbor said that it has all messages\n");
 	close(in->wake_fd);
 	buf_free(&in->buf);
 	free(in);
-	return unsent;
+	return all || !in_send;
 }

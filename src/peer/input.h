@@ -10,8 +10,8 @@ struct input;
 
 enum err MUST_CHECK input_start(struct input **in, struct peer *p);
 void input_stop(struct input *in); /* asks, never blocks */
-/* After input_stop, hub_stop and server_stop. Returns how many lines of
- * --send were not published, frees it. */
-uint64_t input_join(struct input *in);
+/* After input_stop, hub_stop and server_stop. False: not all that --send was
+ * given is published and taken; that has been said on stderr. Frees it. */
+bool input_join(struct input *in);
 
 #endif

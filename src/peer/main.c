@@ -2,6 +2,7 @@
  * parts down. */
 #include "base/crypto.h"
 #include "io/clock.h"
+#include "io/complain.h"
 #include "io/notify.h"
 #include "io/signals.h"
 #include "io/sock.h"
@@ -26,6 +27,7 @@ extern char **environ;
 
 #define LEAVE_MS 1200 /* for good-byes; the whole stop takes at most 2 s */
 #define FLUSH_MS 400  /* then stdout has this long to take the rest */
+#define HANG_MS 200 /* for a seed client that does not wake up */
 #define POLL_MS 5     /* how often the stop looks whether all is said */
 
 void peer_finish(struct peer *p, int status)
@@ -38,7 +40,7 @@ void peer_finish(struct peer *p, int status)
 
 static int fail(const char *what, const char *why)
 {
-	fprintf(stderr, "peer: %s: %s\n", what, why);
+	complain("peer: %s: %s\n", what, why);
 	return EXIT_FAILED;
 }
 
@@ -73,8 +75,16 @@ static bool on_signal(struct peer *p, int signal_fd)
 	case WISH_END:
 		break;
 	}
+	signals_let_kill(); /* the second one */
 	peer_finish(p, EXIT_DONE);
 	return true;
+}
+
+/* With --receive the end of the reader is our end, also when there is nothing
+ * to print: a pipe says so without being asked for anything. */
+static int watched_output(const struct peer *p)
+{
+	return p->options->receive ? output_fd(p->output) : -1;
 }
 
 /* Until a signal or a part of the peer wants it to end. */
@@ -84,10 +94,12 @@ static void run(struct peer *p, int signal_fd)
 
 	chatter_init(&chatter, p);
 	for (;;) {
-		struct pollfd fds[2] = { { .fd = signal_fd, .events = POLLIN },
-					 { .fd = p->finish_fd,
-					   .events = POLLIN } };
-		int n = poll(fds, 2, chatter_wait(&chatter));
+		struct pollfd fds[3] = {
+			{ .fd = signal_fd, .events = POLLIN },
+			{ .fd = p->finish_fd, .events = POLLIN },
+			{ .fd = watched_output(p), .events = 0 },
+		};
+		int n = poll(fds, 3, chatter_wait(&chatter));
 
 		if (n < 0 && errno != EINTR)
 			return;
@@ -95,6 +107,10 @@ static void run(struct peer *p, int signal_fd)
 			return;
 		if (n > 0 && fds[0].revents != 0 && on_signal(p, signal_fd))
 			return;
+		if (n > 0 && (fds[2].revents & (POLLERR | POLLHUP)) != 0) {
+			peer_finish(p, EXIT_DONE);
+			return;
+		}
 		chatter_say(&chatter);
 	}
 }
@@ -178,10 +194,11 @@ static void log_start(struct peer *p)
 static enum err start_threads(struct peer *p, struct input **in)
 {
 	const struct options *o = p->options;
-	enum err e = server_start(p->server);
+	/* Callers wait in the backlog until the node has begun. */
+	enum err e = hub_start(p->hub);
 
 	if (e == ERR_OK)
-		e = hub_start(p->hub);
+		e = server_start(p->server);
 	if (e == ERR_OK && (o->send || !o->receive))
 		e = input_start(in, p);
 	if (e == ERR_OK)
@@ -191,40 +208,48 @@ static enum err start_threads(struct peer *p, struct input **in)
 
 /* --- stopping (R15) --------------------------------------------------- */
 
-/* Good-byes are said when no connection and no conversation is left. */
-static void wait_said(struct peer *p, int64_t deadline_ms)
+/* Good-byes are said when no connection and no conversation is left. A leave
+ * that nobody asked for by a signal lets the first one pass: it is under way. */
+static void wait_said(struct peer *p, int signal_fd, int64_t deadline_ms)
 {
+	struct pollfd fd = { .fd = signal_fd, .events = POLLIN };
+
 	while (clock_ms() < deadline_ms &&
 	       (seeds_busy(p->seeds) > 0 ||
 		server_stats(p->server).connections > 0))
-		poll(NULL, 0, POLL_MS);
+		if (poll(&fd, 1, POLL_MS) > 0 &&
+		    signals_read(signal_fd) == WISH_END)
+			signals_let_kill();
 }
 
-static void stop_threads(struct peer *p, struct input *in)
+/* A name look-up cannot be woken; its thread is left behind, at the end of
+ * the process. */
+static bool seeds_hang(struct peer *p)
 {
-	uint64_t unsent = 0;
+	int64_t deadline_ms = clock_ms() + HANG_MS;
+
+	while (seeds_busy(p->seeds) > 0 && clock_ms() < deadline_ms)
+		poll(NULL, 0, POLL_MS);
+	return seeds_busy(p->seeds) > 0;
+}
+
+static void stop_threads(struct peer *p, struct input *in, int signal_fd)
+{
+	int done = EXIT_DONE;
 
 	server_stop_listening(p->server);
 	if (in != NULL)
 		input_stop(in);
 	dialer_stop(p->dialer);
 	hub_stop(p->hub);
-	wait_said(p, clock_ms() + LEAVE_MS);
+	wait_said(p, signal_fd, clock_ms() + LEAVE_MS);
 	server_stop(p->server);
 	seeds_stop(p->seeds);
-	if (in != NULL)
-		unsent = input_join(in);
+	if (in != NULL && !input_join(in))
+		atomic_compare_exchange_strong(&p->status, &done, EXIT_FAILED);
 	hub_join(p->hub);
 	dialer_join(p->dialer);
-	seeds_join(p->seeds);
 	server_join(p->server);
-	if (unsent > 0) {
-		int done = EXIT_DONE;
-
-		fprintf(stderr, "peer: %llu line%s not published\n",
-			(unsigned long long)unsent, unsent == 1 ? "" : "s");
-		atomic_compare_exchange_strong(&p->status, &done, EXIT_FAILED);
-	}
 }
 
 static void stop_output(struct peer *p)
@@ -232,18 +257,22 @@ static void stop_output(struct peer *p)
 	uint64_t left = output_close(p->output, clock_ms() + FLUSH_MS);
 
 	if (left > 0)
-		fprintf(stderr, "peer: %llu message%s not printed\n",
+		complain("peer: %llu message%s not printed\n",
 			(unsigned long long)left, left == 1 ? "" : "s");
 	p->output = NULL;
 }
 
-static int stop(struct peer *p, struct input *in)
+static int stop(struct peer *p, struct input *in, int signal_fd)
 {
-	signals_let_kill();
-	stop_threads(p, in);
+	stop_threads(p, in, signal_fd);
 	stop_output(p);
 	log_event(p->log, LOG_INFO, KIND_START, WAY_NONE, "stop", NULL,
 		  "status %d", atomic_load(&p->status));
+	if (seeds_hang(p)) {
+		log_close(p->log);
+		_exit(atomic_load(&p->status));
+	}
+	seeds_join(p->seeds);
 	hub_free(p->hub);
 	history_free(&p->history);
 	log_close(p->log);
@@ -256,10 +285,11 @@ int main(int argc, char **argv)
 	static struct peer peer = { .status = -1 };
 	struct node_options no = { 0 };
 	struct input *in = NULL;
-	struct addr listen, bound;
-	int signal_fd = signals_block();
-	int status = options_read(&options, PROGRAM_PEER, argc, argv, environ);
+	struct addr listen, bound = { 0 };
+	int signal_fd, status;
 
+	signals_hold_streams();
+	status = options_read(&options, PROGRAM_PEER, argc, argv, environ);
 	if (status >= 0)
 		return status;
 	if (crypto_init() != ERR_OK)
@@ -269,26 +299,27 @@ int main(int argc, char **argv)
 	peer.options = &options;
 	peer.config = &options.config;
 	peer.started_ms = clock_ms();
-	peer.finish_fd = eventfd(0, EFD_CLOEXEC);
 	mutex_init(&peer.publish_mu);
 	history_init(&peer.history);
-	if (signal_fd < 0 || peer.finish_fd < 0)
-		return fail("start", strerror(errno));
 	status = address_listen(&options.config, &listen);
 	if (status == EXIT_DONE)
 		status = open_server(&peer, &listen, &bound);
 	if (status == EXIT_DONE)
 		status = address_self(&options.config, &bound, &no);
-	if (!addr_is_wildcard(&bound))
-		peer.source = bound;
 	if (status != EXIT_DONE)
 		return status;
-	if (start_parts(&peer, &no) != ERR_OK)
-		return EXIT_FAILED;
+	/* Up to here names are looked up, and a signal just ends it. */
+	signal_fd = signals_block();
+	peer.finish_fd = eventfd(0, EFD_CLOEXEC);
+	if (!addr_is_wildcard(&bound))
+		peer.source = bound;
+	if (signal_fd < 0 || peer.finish_fd < 0 ||
+	    start_parts(&peer, &no) != ERR_OK)
+		return fail("start", strerror(errno));
 	log_start(&peer);
 	if (start_threads(&peer, &in) == ERR_OK)
 		run(&peer, signal_fd);
 	else
 		peer_finish(&peer, fail("start", strerror(errno)));
-	return stop(&peer, in);
+	return stop(&peer, in, signal_fd);
 }

@@ -1,6 +1,7 @@
 #include "peer/output.h"
 
 #include "io/clock.h"
+#include "io/complain.h"
 #include "io/thread.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,7 +28,7 @@ struct item {
 	struct parcel *parcel; /* MESSAGE */
 	struct buf text;       /* TEXT */
 	struct identity run;   /* GAP, with the seqs not printed */
-	uint64_t first, last, messages;
+	uint64_t first, last;
 };
 
 /* (c) constant, (q) mu, (w) the writing thread */
@@ -36,6 +38,7 @@ struct output {
 	int fd;           /* (c) may be a non-blocking twin of config.fd */
 	int wake_fd;      /* (c) eventfd */
 	size_t write_max; /* (c) */
+	bool is_socket;       /* (c) */
 	struct mutex mu;
 	struct cond work;
 	struct item *head, **tail; /* (q) */
@@ -43,6 +46,7 @@ struct output {
 	size_t bytes;              /* (q) */
 	unsigned gaps;             /* (q) */
 	uint64_t lost;             /* (q) */
+	uint64_t unnamed;     /* (q) lost, and no gap says which */
 	bool closing;              /* (q) */
 	int64_t deadline_ms;       /* (q) valid when closing */
 	bool ended;                /* (q) nothing is printed any more */
@@ -122,10 +126,9 @@ static void format_gap(struct output *o, const struct item *i)
 			origin, (unsigned long long)i->run.incarnation,
 			(unsigned long long)i->first,
 			(unsigned long long)i->last);
-	fprintf(stderr,
-		"peer: %llu messages not printed, stdout was not read: "
-		"%s seq %llu to %llu\n",
-		(unsigned long long)i->messages, origin,
+	complain("peer: %llu messages not printed, stdout was not read: "
+		 "%s seq %llu to %llu\n",
+		 (unsigned long long)(i->last - i->first + 1), origin,
 		(unsigned long long)i->first, (unsigned long long)i->last);
 }
 
@@ -168,21 +171,18 @@ static void miss_locked(struct output *o, const struct msg_message *m)
 	bool same = gap != NULL && identity_equal(&gap->run, &m->origin);
 
 	o->lost++;
-	if (same && (m->seq == gap->last + 1 || o->gaps >= GAPS_MAX)) {
-		gap->last = m->seq > gap->last ? m->seq : gap->last;
-		gap->first = m->seq < gap->first ? m->seq : gap->first;
-		gap->messages++;
+	if (same && m->seq == gap->last + 1) {
+		gap->last = m->seq;
 		return;
 	}
-	if (o->gaps >= GAPS_MAX)
-		return; /* counted all the same */
-	gap = calloc(1, sizeof *gap);
-	if (gap == NULL)
+	gap = o->gaps < GAPS_MAX ? calloc(1, sizeof *gap) : NULL;
+	if (gap == NULL) {
+		o->unnamed++;
 		return;
+	}
 	gap->kind = ITEM_GAP;
 	gap->run = m->origin;
 	gap->first = gap->last = m->seq;
-	gap->messages = 1;
 	o->gaps++;
 	append_locked(o, gap);
 }
@@ -279,9 +279,16 @@ static void end_output(struct output *o, int error)
 	mutex_unlock(&o->mu);
 	buf_reset(&o->out);
 	if (error != EPIPE)
-		fprintf(stderr, "peer: cannot write stdout: %s\n",
+		complain("peer: cannot write stdout: %s\n",
 			strerror(error));
 	peer_finish(o->config.peer, error == EPIPE ? EXIT_DONE : EXIT_OUTPUT);
+}
+
+static ssize_t write_some(struct output *o, const char *p, size_t n)
+{
+	if (o->is_socket)
+		return send(o->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return write(o->fd, p, n);
 }
 
 static bool write_out(struct output *o)
@@ -294,8 +301,8 @@ static bool write_out(struct output *o)
 
 		if (!wait_writable(o))
 			break;
-		w = write(o->fd, o->out.data + done,
-			  n < o->write_max ? n : o->write_max);
+		w = write_some(o, o->out.data + done,
+			       n < o->write_max ? n : o->write_max);
 		if (w >= 0) {
 			done += (size_t)w;
 		} else if (errno != EAGAIN && errno != EINTR) {
@@ -397,8 +404,10 @@ static void open_twin(struct output *o)
 
 	o->fd = o->config.fd;
 	o->write_max = WRITE_BYTES;
-	if (fstat(o->fd, &st) != 0 ||
-	    (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode)))
+	if (fstat(o->fd, &st) != 0)
+		return;
+	o->is_socket = S_ISSOCK(st.st_mode);
+	if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
 		return;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", o->config.fd);
 	o->fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
@@ -432,6 +441,21 @@ enum err output_start(struct output **out, const struct output_config *c)
 	return e; /* on failure the process ends: nothing to tidy */
 }
 
+int output_fd(const struct output *o)
+{
+	return o->fd;
+}
+
+/* Lines that were formatted and not written, one of them maybe in part. */
+static uint64_t count_lines(const struct buf *b)
+{
+	uint64_t lines = 0;
+
+	for (size_t i = 0; i < b->len; i++)
+		lines += b->data[i] == '\n';
+	return lines;
+}
+
 uint64_t output_close(struct output *o, int64_t deadline_ms)
 {
 	uint64_t left = 0;
@@ -446,9 +470,10 @@ uint64_t output_close(struct output *o, int64_t deadline_ms)
 	thread_join(o->thread);
 	while ((i = next_item(o)) != NULL) {
 		left += i->kind == ITEM_MESSAGE && !o->ended;
-		left += i->kind == ITEM_GAP && !o->ended ? i->messages : 0;
+		left += i->kind == ITEM_GAP && !o->ended ? i->last - i->first + 1 : 0;
 		item_free(i);
 	}
+	left += o->unnamed + count_lines(&o->out);
 	if (o->fd != o->config.fd)
 		close(o->fd);
 	close(o->wake_fd);

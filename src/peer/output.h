@@ -31,6 +31,8 @@ void output_message(struct output *o, struct parcel *p);
 void output_text(struct output *o, struct buf *b);
 /* Messages that could not be printed, so far. */
 uint64_t output_lost(struct output *o);
+/* Its descriptor, for who wants to hear that the reader went away. */
+int output_fd(const struct output *o);
 /* No more is queued; what is there is written until the deadline. Returns how
  * many messages remained unwritten. Frees it. */
 uint64_t output_close(struct output *o, int64_t deadline_ms);

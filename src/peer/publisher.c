@@ -64,11 +64,13 @@ enum err publisher_send(struct peer *p, const void *data, size_t n, bool wait)
 	m.seq = hub_next_seq(p->hub);
 	e = make_parcel(&m, &c);
 	if (e == ERR_OK) {
-		sent = hub_publish(p->hub, c, wait);
+		sent = hub_publish(p->hub, c);
 		if (sent)
 			history_add(&p->history, c, true);
 	}
 	mutex_unlock(&p->publish_mu);
+	if (sent && wait)
+		hub_wait_room(p->hub);
 	if (e == ERR_OK && !sent)
 		e = ERR_STOPPED;
 	if (e == ERR_OK)

@@ -2,6 +2,7 @@
 
 #include "io/clock.h"
 #include "io/server.h"
+#include "io/sock.h"
 #include "peer/hub.h"
 
 #include <errno.h>
@@ -183,8 +184,11 @@ static bool read_some(struct peer *p, struct link *l, struct batch *b)
 
 	/* The link's writer ends a drain that takes too long; a connection
 	 * that never became a link has no writer. */
-	if (link_finishing(l, &drain_ms))
+	if (link_finishing(l, &drain_ms)) {
 		deadline = drain_ms;
+		if (clock_ms() >= drain_ms)
+			return false;
+	}
 	if (inbox_fill(&l->inbox, l->fd, deadline, &got) != ERR_OK)
 		return false;
 	atomic_fetch_add_explicit(&p->counters.bytes_in, got,
@@ -205,6 +209,20 @@ void reader_give_up(struct peer *p, struct link *l)
 	hub_on_down(p->hub, l, DOWN_LOCAL);
 }
 
+void reader_refuse(struct link *l)
+{
+	uint8_t junk[4096];
+	int64_t drain_ms;
+	size_t got;
+
+	link_finish(l);
+	(void)!link_finishing(l, &drain_ms);
+	while (clock_ms() < drain_ms &&
+	       sock_recv(l->fd, junk, sizeof junk, &got, drain_ms) == ERR_OK)
+		;
+	link_close(l);
+}
+
 void reader_run(struct peer *p, struct link *l)
 {
 	struct batch b;
@@ -212,12 +230,13 @@ void reader_run(struct peer *p, struct link *l)
 	bool live = true;
 
 	memset(&b, 0, sizeof b);
+	b.full = true;
 	if (!link_finishing(l, &drain_ms))
 		live = link_start_writer(l) == ERR_OK;
 	if (!live)
 		reader_give_up(p, l);
 	/* What came together with the introduction is read first. */
-	if (live)
+	while (live && b.full)
 		live = read_batch(p, l, &b);
 	while (live)
 		live = read_some(p, l, &b);

@@ -12,6 +12,9 @@ struct link *reader_link(struct peer *p, struct talk *t,
 			 const struct addr *who);
 /* There is no thread for this link: says Bye and why in the log. */
 void reader_give_up(struct peer *p, struct link *l);
+/* Of a stranger that was not accepted: sends the answer, reads what still
+ * comes to nobody, and closes. */
+void reader_refuse(struct link *l);
 /* Reads until the end, in the calling thread. The link is closed afterwards,
  * its descriptor not. */
 void reader_run(struct peer *p, struct link *l);

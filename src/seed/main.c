@@ -45,10 +45,11 @@ static void run(struct seed_daemon *d, int signal_fd)
 int main(int argc, char **argv)
 {
 	static struct seed_daemon d;
-	int signal_fd = signals_block();
-	int status =
-		options_read(&d.options, PROGRAM_SEED, argc, argv, environ);
+	int signal_fd, status;
 
+	signals_hold_streams();
+	signal_fd = signals_block();
+	status = options_read(&d.options, PROGRAM_SEED, argc, argv, environ);
 	if (status >= 0)
 		return status;
 	if (signal_fd < 0) {

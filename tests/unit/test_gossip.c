@@ -551,54 +551,127 @@ static void answer_nonce(struct fixture *f, uint8_t slot, uint64_t nonce)
 	hear(f, slot, &m);
 }
 
-static void one_neighbor_that_answers_has_taken_all(void **state)
+/* Of the Liveliness that went to this one link. */
+static uint64_t nonce_for(struct fixture *f, uint8_t slot)
 {
-	struct fixture *f = fixture_linked(3);
-	uint64_t nonce;
+	for (size_t i = 0; i < f->fx.n; i++) {
+		const struct effect *e = &f->fx.v[i];
+
+		if (e->kind == EF_SAY && e->say.type == MSG_LIVELINESS &&
+		    e->links == link_bit(slot))
+			return e->say.liveliness.nonce;
+	}
+	fail_msg("no Liveliness to link %u", slot);
+	return 0;
+}
+
+static void nothing_published_is_taken_at_once(void **state)
+{
+	struct fixture *f = fixture_linked(1);
 
 	(void)state;
 	step_kind(f, EV_SYNC);
-	assert_int_equal(said(f, MSG_LIVELINESS)->links, 7);
-	nonce = said(f, MSG_LIVELINESS)->say.liveliness.nonce;
-	answer_nonce(f, 0, nonce + 1);
-	assert_int_equal(effect_count(f, EF_SYNCED), 0);
-	answer_nonce(f, 1, nonce);
 	assert_int_equal(effect_count(f, EF_SYNCED), 1);
-	answer_nonce(f, 2, nonce);
+	assert_null(said(f, MSG_LIVELINESS));
+	fixture_free(f);
+}
+
+static void one_neighbor_that_answers_has_taken_all(void **state)
+{
+	struct fixture *f = fixture_linked(3);
+	struct letter l = publish(f, "mine");
+	uint64_t nonce[3];
+
+	(void)state;
+	step_kind(f, EV_SYNC);
+	for (uint8_t i = 0; i < 3; i++)
+		nonce[i] = nonce_for(f, i);
+	answer_nonce(f, 0, nonce[1]);
 	assert_int_equal(effect_count(f, EF_SYNCED), 0);
+	answer_nonce(f, 1, nonce[1]);
+	assert_int_equal(effect_count(f, EF_SYNCED), 1);
+	answer_nonce(f, 2, nonce[2]);
+	assert_int_equal(effect_count(f, EF_SYNCED), 0);
+	letter_free(&l);
 	fixture_free(f);
 }
 
 static void a_lost_neighbor_need_not_answer(void **state)
 {
 	struct fixture *f = fixture_linked(2);
+	struct letter l = publish(f, "mine");
 	uint64_t nonce;
 
 	(void)state;
 	step_kind(f, EV_SYNC);
-	nonce = said(f, MSG_LIVELINESS)->say.liveliness.nonce;
+	nonce = nonce_for(f, 1);
 	link_down(f, 0, DOWN_RESET);
 	assert_int_equal(effect_count(f, EF_SYNCED), 0);
 	answer_nonce(f, 1, nonce);
 	assert_int_equal(effect_count(f, EF_SYNCED), 1);
+	letter_free(&l);
 	fixture_free(f);
 }
 
-static void with_no_neighbor_left_the_next_one_is_asked(void **state)
+static size_t sent_again(struct fixture *f, uint8_t slot)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->fx.n; i++)
+		n += f->fx.v[i].kind == EF_SEND &&
+		     f->fx.v[i].links == link_bit(slot);
+	return n;
+}
+
+static void what_no_living_neighbor_got_is_sent_again(void **state)
 {
 	struct fixture *f = fixture_linked(1);
-	uint64_t nonce;
+	struct letter first = publish(f, "first"), second, third;
 
 	(void)state;
+	second = publish(f, "second");
 	step_kind(f, EV_SYNC);
-	nonce = said(f, MSG_LIVELINESS)->say.liveliness.nonce;
 	link_down(f, 0, DOWN_RESET);
 	link_up(f, 5);
-	assert_int_equal(said(f, MSG_LIVELINESS)->say.liveliness.nonce, nonce);
-	answer_nonce(f, 0, nonce);
+	/* The new one proves only that it lives. */
+	answer_nonce(f, 0, nonce_for(f, 0));
+	assert_int_equal(effect_count(f, EF_SYNCED), 0);
+	assert_int_equal(sent_again(f, 0), 2);
+	answer_nonce(f, 0, nonce_for(f, 0));
 	assert_int_equal(effect_count(f, EF_SYNCED), 1);
-	link_up(f, 6);
-	assert_null(said(f, MSG_LIVELINESS));
+	/* From here on it gets everything as it is published. */
+	third = publish(f, "third");
+	step_kind(f, EV_SYNC);
+	answer_nonce(f, 0, nonce_for(f, 0));
+	assert_int_equal(sent_again(f, 0), 0);
+	assert_int_equal(effect_count(f, EF_SYNCED), 1);
+	letter_free(&first);
+	letter_free(&second);
+	letter_free(&third);
+	fixture_free(f);
+}
+
+static void many_are_sent_again_in_portions(void **state)
+{
+	struct fixture *f = fixture_linked(1);
+	size_t again = 0;
+
+	(void)state;
+	for (int i = 0; i < 600; i++) {
+		struct letter l = publish(f, "one of many");
+
+		letter_free(&l);
+	}
+	step_kind(f, EV_SYNC);
+	link_down(f, 0, DOWN_RESET);
+	link_up(f, 5);
+	for (int i = 0; i < 5 && effect_count(f, EF_SYNCED) == 0; i++) {
+		answer_nonce(f, 0, nonce_for(f, 0));
+		assert_true(sent_again(f, 0) <= ANSWER_MESSAGES);
+		again += sent_again(f, 0);
+	}
+	assert_int_equal(effect_count(f, EF_SYNCED), 1);
+	assert_int_equal(again, 600);
 	fixture_free(f);
 }
 
@@ -778,7 +851,9 @@ int main(void)
 		cmocka_unit_test(many_ranges_of_a_long_run_cost_little),
 		cmocka_unit_test(one_neighbor_that_answers_has_taken_all),
 		cmocka_unit_test(a_lost_neighbor_need_not_answer),
-		cmocka_unit_test(with_no_neighbor_left_the_next_one_is_asked),
+		cmocka_unit_test(nothing_published_is_taken_at_once),
+		cmocka_unit_test(what_no_living_neighbor_got_is_sent_again),
+		cmocka_unit_test(many_are_sent_again_in_portions),
 		cmocka_unit_test(what_is_held_is_found_at_once),
 		cmocka_unit_test(
 			neighbors_are_asked_and_the_first_answer_counts),

@@ -325,7 +325,7 @@ static void knows_its_own_side_of_a_route(void **state)
 	}
 }
 
-static void resolves_numbers_and_names(void **state)
+static void resolves_numbers(void **state)
 {
 	struct addr v[SOCK_RESOLVE_MAX], want;
 	size_t n = 0;
@@ -338,6 +338,16 @@ static void resolves_numbers_and_names(void **state)
 	assert_ok(sock_resolve("::1", 80, v, &n));
 	assert_true(addr_parse("[::1]:80", 8, &want));
 	assert_true(addr_equal(&v[0], &want));
+}
+
+static void resolves_a_name(void **state)
+{
+	struct addr v[SOCK_RESOLVE_MAX];
+	size_t n = 0;
+
+	(void)state;
+	if (access("/etc/hosts", R_OK) != 0)
+		skip(); /* a bare root knows no name, not even this one */
 	assert_ok(sock_resolve("localhost", 80, v, &n));
 	assert_true(n >= 1 && addr_is_loopback(&v[0]));
 }
@@ -392,7 +402,8 @@ int main(void)
 		cmocka_unit_test(writing_to_the_dead_raises_no_signal),
 		cmocka_unit_test(a_hail_of_signals_changes_nothing),
 		cmocka_unit_test(knows_its_own_side_of_a_route),
-		cmocka_unit_test(resolves_numbers_and_names),
+		cmocka_unit_test(resolves_numbers),
+		cmocka_unit_test(resolves_a_name),
 		cmocka_unit_test(one_address_has_one_form),
 		cmocka_unit_test(says_when_a_name_means_nothing),
 		cmocka_unit_test(closing_nothing_is_fine),
