@@ -33,9 +33,10 @@ struct identity {
 /* An identity has padding at its end: hash and compare this many bytes. */
 #define IDENTITY_BYTES (sizeof(uint64_t) + sizeof(struct addr))
 
-#define ADDR_TEXT_MAX 56 /* "[8 x 4 hex digits + 7 colons]:65535" + NUL = 48 \
-			  */
-#define HOST_MAX 256     /* a DNS name has at most 253 characters */
+#define ADDR_TEXT_MAX                                                    \
+	56           /* "[8 x 4 hex digits + 7 colons]:65535" + NUL = 48 \
+		      */
+#define HOST_MAX 256 /* a DNS name has at most 253 characters */
 
 /* Canonical "1.2.3.4:80" or "[2001:db8::1]:80" of len bytes. Refuses names,
  * leading zeros, zone ids, port 0, and every second spelling of an address

@@ -1,5 +1,6 @@
 /* A word on stderr that never hangs: a full pipe or a stopped terminal costs
- * the word, not the program. Any thread; waits COMPLAIN_WAIT_MS at most. */
+ * the word, not the program. Any thread; waits COMPLAIN_WAIT_MS at most, and
+ * not at all while nobody reads. */
 #ifndef IO_COMPLAIN_H
 #define IO_COMPLAIN_H
 

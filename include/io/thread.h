@@ -8,9 +8,8 @@
  *   publish.mu    one publisher at a time, its seq         node.mu, outbox.mu,
  *                                                          history.mu
  *   node.mu       the node and the link table of a peer    outbox.mu, queue.mu,
- *                                                          history.mu, seeds.mu,
- *                                                          waker.mu
- *   outbox.mu     one link's queued frames                 -
+ *                                                          history.mu,
+ * seeds.mu, waker.mu outbox.mu     one link's queued frames                 -
  *   history.mu    the last messages of a peer              -
  *   seeds.mu      leases and standing of the seeds         -
  *   registry.mu   a seed's peer list                       -

@@ -18,8 +18,9 @@
 #define FRAME_HEAD_BYTES 8
 #define FRAME_BODY_MIN 2       /* {} */
 #define FRAME_BODY_MAX 1572864 /* 1 MiB of data in base64, and its envelope */
-#define FRAME_BODY_STRANGER_MAX 512 /* what somebody unknown may make us hold \
-				     */
+#define FRAME_BODY_STRANGER_MAX                       \
+	512 /* what somebody unknown may make us hold \
+	     */
 
 enum { FRAME_RECOVERY = 1, FRAME_SPREAD = 2, FRAME_FLAGS = 3 };
 

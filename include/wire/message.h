@@ -17,9 +17,10 @@
 #define WANT_REGISTER_MAX 32
 #define WANT_LIST_MAX 1000
 #define REDIRECT_MAX 6
-#define RANGES_MAX 800 /* in one Have, getData, Not Found; 5 JSON values each \
-			*/
-#define RUNS_MAX 1000  /* in one Graft or Prune */
+#define RANGES_MAX                                                           \
+	800           /* in one Have, getData, Not Found; 5 JSON values each \
+		       */
+#define RUNS_MAX 1000 /* in one Graft or Prune */
 #define DATA_MAX 1048576 /* bytes of user data in one Message */
 #define SEQ_MAX ((UINT64_C(1) << 53) - 1) /* exact in JSON everywhere */
 #define NONCE_MAX (UINT64_C(1) << 52)

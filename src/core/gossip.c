@@ -342,8 +342,8 @@ void gossip_on_get_data(struct step *s, uint8_t slot,
 		answer_id(s, &a, &m->id);
 		return;
 	}
-	for (size_t i = 0; i < m->ranges.n && !answer_full(&a) &&
-			   a.looks < ANSWER_LOOKS;
+	for (size_t i = 0;
+	     i < m->ranges.n && !answer_full(&a) && a.looks < ANSWER_LOOKS;
 	     i++) {
 		answer_held(s, &a, &m->ranges.v[i]);
 		if (!a.cut)

@@ -1,6 +1,6 @@
 #include "core/node_impl.h"
 
-#define RTT_WEIGHT 8 /* a new sample counts 1/8, as in TCP */
+#define RTT_WEIGHT 8     /* a new sample counts 1/8, as in TCP */
 #define LATE_INTERVALS 3 /* a tick is due every interval: two late (R13) */
 
 static const struct config_liveness *limits(const struct node *n)
@@ -47,8 +47,7 @@ void liveness_on_reply(struct step *s, uint8_t slot,
 		int64_t rtt = s->now - l->ping_ms, old = l->info.rtt_ms;
 
 		l->pinging = false;
-		l->info.rtt_ms = old < 0 ? rtt
-					 : old + (rtt - old) / RTT_WEIGHT;
+		l->info.rtt_ms = old < 0 ? rtt : old + (rtt - old) / RTT_WEIGHT;
 		gossip_taken(s, slot, l->ping_seq);
 	}
 }
@@ -69,8 +68,8 @@ void liveness_ping(struct step *s, uint8_t slot, uint64_t seq)
  * and on busy links once in a while, for the RTT and the far end's count. */
 static int64_t ping_due(const struct node *n, const struct link_state *l)
 {
-	int64_t quiet = l->info.heard_ms > l->ping_ms ? l->info.heard_ms
-						      : l->ping_ms;
+	int64_t quiet =
+		l->info.heard_ms > l->ping_ms ? l->info.heard_ms : l->ping_ms;
 	int64_t busy = l->ping_ms + limits(n)->busy_interval_ms;
 
 	quiet += limits(n)->interval_ms;

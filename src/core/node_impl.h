@@ -14,10 +14,10 @@
 #include "core/store.h"
 
 #define CANDIDATES_CAP 256 /* overlay.max_candidates may not exceed it */
-#define DIALS_CAP 8 /* at once; config asks for 4 */
-#define ALIASES_CAP 8 /* other addresses at which I met myself */
-#define DEATHS_CAP 64 /* waiting to be reported; more are dropped */
-#define FINDS_CAP 4 /* people waiting for a message by id */
+#define DIALS_CAP 8        /* at once; config asks for 4 */
+#define ALIASES_CAP 8      /* other addresses at which I met myself */
+#define DEATHS_CAP 64      /* waiting to be reported; more are dropped */
+#define FINDS_CAP 4        /* people waiting for a message by id */
 #define FIND_TIMEOUT_MS 3000
 #define ANSWER_MESSAGES 256 /* sent for one getData */
 #define ANSWER_BYTES 1048576
@@ -36,13 +36,13 @@ struct step {
 struct link_state {
 	bool up;
 	struct neighbor info;
-	struct addr via; /* whose redirect led here; none: a seed's list */
-	struct addr from; /* where it connected from; none: we dialed */
-	int64_t ping_ms; /* last Liveliness sent */
+	struct addr via;     /* whose redirect led here; none: a seed's list */
+	struct addr from;    /* where it connected from; none: we dialed */
+	int64_t ping_ms;     /* last Liveliness sent */
 	uint64_t ping_nonce; /* unanswered if pinging */
-	uint64_t ping_seq;  /* newest own message queued before it */
-	uint64_t has_from;  /* own messages from here on were queued */
-	uint64_t resent_to; /* and what it lacked, up to here */
+	uint64_t ping_seq;   /* newest own message queued before it */
+	uint64_t has_from;   /* own messages from here on were queued */
+	uint64_t resent_to;  /* and what it lacked, up to here */
 	bool pinging, checking;
 };
 
@@ -81,11 +81,11 @@ struct pending_death {
 
 struct registration {
 	uint64_t registered; /* a bit per seed that lists me */
-	uint64_t outdated; /* and per seed asked before EF_ADDRESS */
+	uint64_t outdated;   /* and per seed asked before EF_ADDRESS */
 	struct round round;
-	int64_t renew_ms; /* next renewal */
-	int64_t period_ms; /* as the seeds said */
-	unsigned failures; /* rounds in a row without a majority */
+	int64_t renew_ms;   /* next renewal */
+	int64_t period_ms;  /* as the seeds said */
+	unsigned failures;  /* rounds in a row without a majority */
 	struct addr rotate; /* a non-neighbor drawn from renewal answers (R6) */
 	uint64_t rotate_drawn;
 	struct pending_death deaths[DEATHS_CAP];
@@ -115,7 +115,8 @@ struct dial {
 	enum dial_purpose purpose;
 	uint32_t id;
 	struct candidate to;
-	int64_t deadline_ms; /* the shell lost it if it says nothing till then */
+	int64_t deadline_ms; /* the shell lost it if it says nothing till then
+			      */
 };
 
 struct overlay {
@@ -123,11 +124,11 @@ struct overlay {
 	unsigned candidate_count;
 	struct dial dials[DIALS_CAP];
 	uint32_t dial_ids;
-	bool joining; /* still on the first round of dials (R1) */
-	unsigned attempt; /* of repair, since a lasting link was lost */
-	int64_t repair_ms; /* next repair round; NEVER_MS: none due */
+	bool joining;           /* still on the first round of dials (R1) */
+	unsigned attempt;       /* of repair, since a lasting link was lost */
+	int64_t repair_ms;      /* next repair round; NEVER_MS: none due */
 	unsigned lonely_rounds; /* rounds that ended without any link */
-	int64_t urgent_ms; /* when an urgent request was last granted */
+	int64_t urgent_ms;      /* when an urgent request was last granted */
 	struct addr aliases[ALIASES_CAP];
 	unsigned alias_count;
 };

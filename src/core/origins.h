@@ -27,7 +27,7 @@ struct origin {
 };
 
 struct origins {
-	struct origin *table; /* uthash head */
+	struct origin *table;  /* uthash head */
 	struct origin *oldest; /* utlist head */
 	uint64_t max, made;
 };

@@ -4,7 +4,7 @@
 
 #define REPAIR_JITTER 50 /* percent */
 #define FLEETING_MS 3000 /* the end of a younger link is no news */
-#define PER_REDIRECT 2 /* links or dials that one peer's redirects may win */
+#define PER_REDIRECT 2   /* links or dials that one peer's redirects may win */
 
 static const struct config_overlay *limits(const struct node *n)
 {
@@ -140,8 +140,8 @@ static bool start_dial(struct step *s, const struct candidate *to,
 			    .purpose = purpose,
 			    .id = ++n->overlay.dial_ids,
 			    .to = *to,
-			    .deadline_ms = s->now +
-					   2 * limits(n)->dial_timeout_ms };
+			    .deadline_ms =
+				    s->now + 2 * limits(n)->dial_timeout_ms };
 	e = effects_add(s->out, EF_DIAL);
 	e->dial.id = d->id;
 	e->dial.to = to->addr;
@@ -232,8 +232,7 @@ static void rotate(struct step *s)
 		start_dial(s, &c, DIAL_ROTATE);
 }
 
-void overlay_round_done(struct step *s, enum round_kind kind,
-			unsigned answered)
+void overlay_round_done(struct step *s, enum round_kind kind, unsigned answered)
 {
 	if (kind == ROUND_RENEW)
 		rotate(s);
@@ -476,9 +475,8 @@ static void on_accepted(struct step *s, const struct dial *d,
 		struct link_state *old = &n->links[slot];
 		/* A newer run proves itself by answering at its address;
 		 * anybody can name another's. */
-		bool newer_run =
-			id->incarnation > old->info.id.incarnation &&
-			addr_equal(&id->addr, &d->to.addr);
+		bool newer_run = id->incarnation > old->info.id.incarnation &&
+				 addr_equal(&id->addr, &d->to.addr);
 
 		if (!newer_run &&
 		    (id->incarnation != old->info.id.incarnation ||

@@ -296,8 +296,8 @@ void registration_report(struct step *s, const struct identity *id,
 			   .reporter = n->self.addr,
 			   .reason = reason },
 		.seeds = seeds >= 64 ? UINT64_MAX : seed_bit(seeds) - 1,
-		.due_ms = s->now + (int64_t)rng_below(&n->rng,
-						      (uint64_t)delay + 1),
+		.due_ms = s->now +
+			  (int64_t)rng_below(&n->rng, (uint64_t)delay + 1),
 	};
 }
 
@@ -336,10 +336,10 @@ void registration_tick(struct step *s)
 		end_round(s);
 	if (!g->round.active && s->now >= g->renew_ms) {
 		/* Until an answer says otherwise, try again in a period. */
-		g->renew_ms = s->now + (g->period_ms > 0
-						? g->period_ms
-						: s->n->config->overlay
-							  .repair_max_ms);
+		g->renew_ms = s->now +
+			      (g->period_ms > 0
+				       ? g->period_ms
+				       : s->n->config->overlay.repair_max_ms);
 		registration_begin(s, ROUND_RENEW);
 	}
 	send_deaths(s);

@@ -70,8 +70,8 @@ static void heap_down(struct store *s, uint32_t pos, struct origin *run)
 
 		if (below >= s->heap_n)
 			break;
-		if (below + 1 < s->heap_n && s->heap[below + 1]->held_bytes >
-						     s->heap[below]->held_bytes)
+		if (below + 1 < s->heap_n &&
+		    s->heap[below + 1]->held_bytes > s->heap[below]->held_bytes)
 			below++;
 		if (s->heap[below]->held_bytes <= run->held_bytes)
 			break;

@@ -13,7 +13,7 @@
 #include "core/origins.h"
 #include "wire/frame.h"
 
-#define STORE_NONE UINT32_MAX /* no slot: the end of a run's list */
+#define STORE_NONE UINT32_MAX    /* no slot: the end of a run's list */
 #define STORE_FRAME_OVERHEAD 128 /* bytes counted on top of a body */
 
 struct stored {
@@ -21,13 +21,15 @@ struct stored {
 	struct hash id;
 	struct origin *run;
 	uint64_t seq;
-	uint32_t older, newer; /* slots of the same run; newer links free ones */
-	uint8_t hops; /* as it arrived here */
+	uint32_t older,
+		newer; /* slots of the same run; newer links free ones */
+	uint8_t hops;  /* as it arrived here */
 };
 
 struct store {
 	struct stored *v;
-	uint32_t n, cap, free; /* slots used so far, allocated, first free one */
+	uint32_t n, cap,
+		free; /* slots used so far, allocated, first free one */
 	struct index by_id, by_seq;
 	struct origin **heap; /* runs with something held, most bytes first */
 	uint32_t heap_n, heap_cap;

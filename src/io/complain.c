@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -12,15 +14,23 @@
 
 void complain_bytes(int fd, const char *p, size_t n)
 {
-	int64_t deadline_ms = clock_ms() + COMPLAIN_WAIT_MS;
+	/* Who did not read the last word is not waited for again. */
+	static atomic_bool deaf;
+	int64_t deadline_ms =
+		clock_ms() + (atomic_load(&deaf) ? 0 : COMPLAIN_WAIT_MS);
 
 	while (n > 0) {
 		struct pollfd ready = { .fd = fd, .events = POLLOUT };
 		int64_t left_ms = deadline_ms - clock_ms();
 		ssize_t k;
 
-		if (left_ms < 0 || poll(&ready, 1, (int)left_ms) <= 0)
+		if (left_ms < 0)
+			left_ms = 0;
+		if (poll(&ready, 1, (int)left_ms) <= 0) {
+			atomic_store(&deaf, true);
 			return;
+		}
+		atomic_store(&deaf, false);
 		k = write(fd, p, n < PIECE ? n : PIECE);
 		if (k < 0 && errno != EINTR && errno != EAGAIN)
 			return;

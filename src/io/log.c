@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DETAILS_MAX 1024   /* longer ones are cut */
-#define BUFFER_KEPT 65536  /* bytes of an empty buffer */
+#define DETAILS_MAX 1024  /* longer ones are cut */
+#define BUFFER_KEPT 65536 /* bytes of an empty buffer */
 
 /* (l) mu, which is log.mu of the lock order; (f) flusher once it runs;
  * (c) constant */

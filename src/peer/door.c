@@ -127,8 +127,9 @@ void door_serve(void *ctx, struct conn *c)
 		if (e == ERR_UNKNOWN) {
 			/* No introduction: the deadline stays. */
 			reject_note(&v.peer->rejects, REJECT_UNKNOWN,
-				    &c->remote, "a type this version does not "
-						"know");
+				    &c->remote,
+				    "a type this version does not "
+				    "know");
 			continue;
 		}
 		if (e != ERR_OK)

@@ -19,8 +19,9 @@
 #define READ_BYTES 65536
 #define SETTLE_MS 5000     /* commands of a script wait for the join so long */
 #define SEND_SETTLE_MS 500 /* and the first line of --send */
-#define COUNT_REST_BYTES (64 * 1048576) /* read only to say what was not sent \
-					 */
+#define COUNT_REST_BYTES                                     \
+	(64 * 1048576) /* read only to say what was not sent \
+			*/
 
 /* Everything but the two descriptors belongs to the input thread until it is
  * joined. */
@@ -87,9 +88,9 @@ static void refuse_line(struct input *in, size_t n, bool whole)
 {
 	in->refused++;
 	complain("peer: line %llu is %zu bytes%s, at most %zu are allowed: "
-		"not sent\n",
-		(unsigned long long)in->line_number, n, whole ? "" : " or more",
-		in->line_max);
+		 "not sent\n",
+		 (unsigned long long)in->line_number, n,
+		 whole ? "" : " or more", in->line_max);
 }
 
 /* The next line, without its newline; the last one may have none. Lines over
@@ -204,7 +205,7 @@ static uint64_t count_unsent(struct input *in)
 static void say_alone(struct input *in)
 {
 	complain("peer: no neighbor within %lld s\n",
-		(long long)in->peer->options->wait_ms / 1000);
+		 (long long)in->peer->options->wait_ms / 1000);
 }
 
 /* Publishes one line, waiting for a neighbor if there is none. */

@@ -27,7 +27,7 @@ extern char **environ;
 
 #define LEAVE_MS 1200 /* for good-byes; the whole stop takes at most 2 s */
 #define FLUSH_MS 400  /* then stdout has this long to take the rest */
-#define HANG_MS 200 /* for a seed client that does not wake up */
+#define HANG_MS 200   /* for a seed client that does not wake up */
 #define POLL_MS 5     /* how often the stop looks whether all is said */
 
 void peer_finish(struct peer *p, int status)
@@ -209,7 +209,8 @@ static enum err start_threads(struct peer *p, struct input **in)
 /* --- stopping (R15) --------------------------------------------------- */
 
 /* Good-byes are said when no connection and no conversation is left. A leave
- * that nobody asked for by a signal lets the first one pass: it is under way. */
+ * that nobody asked for by a signal lets the first one pass: it is under way.
+ */
 static void wait_said(struct peer *p, int signal_fd, int64_t deadline_ms)
 {
 	struct pollfd fd = { .fd = signal_fd, .events = POLLIN };
@@ -258,7 +259,7 @@ static void stop_output(struct peer *p)
 
 	if (left > 0)
 		complain("peer: %llu message%s not printed\n",
-			(unsigned long long)left, left == 1 ? "" : "s");
+			 (unsigned long long)left, left == 1 ? "" : "s");
 	p->output = NULL;
 }
 

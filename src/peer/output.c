@@ -38,7 +38,7 @@ struct output {
 	int fd;           /* (c) may be a non-blocking twin of config.fd */
 	int wake_fd;      /* (c) eventfd */
 	size_t write_max; /* (c) */
-	bool is_socket;       /* (c) */
+	bool is_socket;   /* (c) */
 	struct mutex mu;
 	struct cond work;
 	struct item *head, **tail; /* (q) */
@@ -46,7 +46,7 @@ struct output {
 	size_t bytes;              /* (q) */
 	unsigned gaps;             /* (q) */
 	uint64_t lost;             /* (q) */
-	uint64_t unnamed;     /* (q) lost, and no gap says which */
+	uint64_t unnamed;          /* (q) lost, and no gap says which */
 	bool closing;              /* (q) */
 	int64_t deadline_ms;       /* (q) valid when closing */
 	bool ended;                /* (q) nothing is printed any more */
@@ -129,7 +129,7 @@ static void format_gap(struct output *o, const struct item *i)
 	complain("peer: %llu messages not printed, stdout was not read: "
 		 "%s seq %llu to %llu\n",
 		 (unsigned long long)(i->last - i->first + 1), origin,
-		(unsigned long long)i->first, (unsigned long long)i->last);
+		 (unsigned long long)i->first, (unsigned long long)i->last);
 }
 
 /* --- the queue -------------------------------------------------------- */
@@ -279,8 +279,7 @@ static void end_output(struct output *o, int error)
 	mutex_unlock(&o->mu);
 	buf_reset(&o->out);
 	if (error != EPIPE)
-		complain("peer: cannot write stdout: %s\n",
-			strerror(error));
+		complain("peer: cannot write stdout: %s\n", strerror(error));
 	peer_finish(o->config.peer, error == EPIPE ? EXIT_DONE : EXIT_OUTPUT);
 }
 
@@ -470,7 +469,9 @@ uint64_t output_close(struct output *o, int64_t deadline_ms)
 	thread_join(o->thread);
 	while ((i = next_item(o)) != NULL) {
 		left += i->kind == ITEM_MESSAGE && !o->ended;
-		left += i->kind == ITEM_GAP && !o->ended ? i->last - i->first + 1 : 0;
+		left += i->kind == ITEM_GAP && !o->ended
+				? i->last - i->first + 1
+				: 0;
 		item_free(i);
 	}
 	left += o->unnamed + count_lines(&o->out);

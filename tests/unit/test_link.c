@@ -265,7 +265,8 @@ static void frames_of_many_threads_never_mix(void **state)
 		thread_join(threads[i]);
 }
 
-#define LINK_TEST(name) cmocka_unit_test_setup_teardown(name, open_link, close_link)
+#define LINK_TEST(name) \
+	cmocka_unit_test_setup_teardown(name, open_link, close_link)
 
 int main(void)
 {

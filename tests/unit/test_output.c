@@ -31,12 +31,13 @@ static struct parcel *parcel(struct fixture *f, uint64_t seq, const void *data,
 	struct frame *fr = NULL;
 	struct parcel *p;
 
-	m.message = (struct msg_message){ .origin = f->run,
-					  .seq = seq,
-					  .time_ms = 1000,
-					  .data = data,
-					  .data_bytes = n,
-					  .base64 = codec_wants_base64(data, n) };
+	m.message =
+		(struct msg_message){ .origin = f->run,
+				      .seq = seq,
+				      .time_ms = 1000,
+				      .data = data,
+				      .data_bytes = n,
+				      .base64 = codec_wants_base64(data, n) };
 	assert_ok(codec_encode(&m, &fr));
 	head.body_bytes = fr->body_bytes;
 	p = parcel_new(&head, fr);
@@ -287,7 +288,8 @@ static void closing_does_not_wait_for_a_reader_that_sleeps(void **state)
 	assert_true(clock_ms() - begun < PATIENCE_MS);
 }
 
-#define PIPE_TEST(name) cmocka_unit_test_setup_teardown(name, open_pipe, close_pipe)
+#define PIPE_TEST(name) \
+	cmocka_unit_test_setup_teardown(name, open_pipe, close_pipe)
 
 int main(void)
 {
