@@ -101,3 +101,26 @@ struct message *say(struct step *s, link_set to, enum message_type type)
 	e->say.type = type;
 	return &e->say;
 }
+
+size_t links_sample(struct step *s, const struct addr *except, size_t want,
+		    struct addr_list *out)
+{
+	struct node *n = s->n;
+	size_t room = LINK_SLOTS, count = 0;
+	struct addr *a = effects_addrs(s->out, &room);
+
+	for (uint8_t i = 0; i < LINK_SLOTS && count < room; i++)
+		if (n->links[i].up &&
+		    !addr_equal(&n->links[i].info.id.addr, except))
+			a[count++] = n->links[i].info.id.addr;
+	for (size_t i = 0; i < want && i < count; i++) {
+		size_t j = i + rng_below(&n->rng, count - i);
+		struct addr t = a[i];
+
+		a[i] = a[j];
+		a[j] = t;
+	}
+	out->v = a;
+	out->n = count < want ? count : want;
+	return out->n;
+}

@@ -141,10 +141,10 @@ void node_step(struct node *n, int64_t now_ms, const struct event *ev,
 		registration_on_seed(&s, &ev->seed);
 		break;
 	case EV_REQUEST:
-		overlay_on_request(&s, &ev->request);
+		admission_on_request(&s, &ev->request);
 		break;
 	case EV_DIALED:
-		overlay_on_dialed(&s, &ev->dialed);
+		admission_on_dialed(&s, &ev->dialed);
 		break;
 	case EV_FRAME:
 		on_frame(&s, ev->link, &ev->frame);

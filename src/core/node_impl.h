@@ -57,6 +57,10 @@ uint8_t link_add(struct step *s, const struct identity *id, bool dialed,
 /* Frees the slot, tells the shell and the other subjects. */
 void link_remove(struct step *s, uint8_t slot, enum unlink_cause cause,
 		 enum bye_reason bye);
+/* Up to `want` random neighbors but `except`, in the effects' memory; returns
+ * how many. */
+size_t links_sample(struct step *s, const struct addr *except, size_t want,
+		    struct addr_list *out);
 /* An EF_SAY to these links, to be filled in; never NULL. */
 struct message *say(struct step *s, link_set to, enum message_type type);
 
@@ -142,8 +146,6 @@ bool overlay_is_new(const struct node *n, const struct addr *a);
 void overlay_fill(struct step *s);
 void overlay_round_done(struct step *s, enum round_kind kind,
 			unsigned answered);
-void overlay_on_request(struct step *s, const struct ev_request *ev);
-void overlay_on_dialed(struct step *s, const struct ev_dialed *ev);
 void overlay_on_bye(struct step *s, uint8_t slot, enum bye_reason reason);
 /* A link broke: tell the seeds who may be dead (R12), then repair (R5). */
 void overlay_lose(struct step *s, uint8_t slot, enum unlink_cause cause);
@@ -155,6 +157,19 @@ void overlay_on_get_peer_list(struct step *s, uint8_t slot,
 			      const struct msg_get_peer_list *m);
 void overlay_tick(struct step *s);
 int64_t overlay_deadline(const struct node *n);
+
+/* One of my own addresses, as far as I know them? */
+bool overlay_is_self(const struct node *n, const struct addr *a);
+/* The open dial to that address, or NULL. */
+struct dial *overlay_dial_to(struct node *n, const struct addr *a);
+/* False when too many are open. */
+bool overlay_dial(struct step *s, const struct candidate *to,
+		  enum dial_purpose purpose);
+
+/* --- admission.c: which connections become links ---------------------- */
+
+void admission_on_request(struct step *s, const struct ev_request *ev);
+void admission_on_dialed(struct step *s, const struct ev_dialed *ev);
 
 /* --- liveness.c: who is alive ----------------------------------------- */
 
