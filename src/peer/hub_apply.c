@@ -1,0 +1,353 @@
+/* Effects out: everything the node wants done is queued here, under node.mu,
+ * and nothing here blocks. */
+#include "peer/hub_impl.h"
+
+#include "io/clock.h"
+#include "io/sock.h"
+#include "peer/dialer.h"
+#include "peer/output.h"
+#include "peer/seeds.h"
+
+/* --- work after the lock ---------------------------------------------- */
+
+void work_touch(struct work *w, struct link *l)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->touched[i] == l)
+			return;
+	if (w->n < 2 * LINK_SLOTS)
+		w->touched[w->n++] = link_hold(l);
+}
+
+void work_flush(struct work *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		link_flush(w->touched[i]);
+}
+
+void work_wait(struct work *w, size_t high, int64_t stall_ms, int64_t bound_ms)
+{
+	int64_t deadline = clock_ms() + bound_ms;
+
+	for (size_t i = 0; i < w->n; i++)
+		link_wait_room(w->touched[i], high, stall_ms, deadline);
+}
+
+void work_release(struct work *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		link_release(w->touched[i]);
+	w->n = 0;
+}
+
+/* --- effects: sending ------------------------------------------------- */
+
+static void queue_locked(struct hub *h, struct work *w, struct link *l,
+			 const struct frame_head *head, struct frame *f)
+	NEEDS(h->mu)
+{
+	enum err e = link_queue(l, head, f);
+
+	if (e == ERR_FULL || e == ERR_NOMEM)
+		h->overflowed |=
+			(link_set)(l->slot < LINK_SLOTS ? 1u << l->slot : 0);
+	work_touch(w, l);
+}
+
+static void queue_set_locked(struct hub *h, struct work *w, link_set to,
+			     const struct frame_head *head, struct frame *f)
+	NEEDS(h->mu)
+{
+	for (unsigned i = 0; i < LINK_SLOTS; i++)
+		if ((to & 1u << i) != 0 && h->links[i] != NULL)
+			queue_locked(h, w, h->links[i], head, f);
+}
+
+static struct frame *encode(struct hub *h, const struct message *m)
+{
+	struct frame *f = NULL;
+
+	if (codec_encode(m, &f) != ERR_OK) {
+		reject_note(&h->peer->rejects, REJECT_MEMORY, NULL,
+			    "no memory for a message to neighbors");
+		return NULL;
+	}
+	return f;
+}
+
+static void tell_locked(struct hub *h, struct work *w, struct link *l,
+			const struct message *m) NEEDS(h->mu)
+{
+	struct frame *f = encode(h, m);
+	struct frame_head head = { 0 };
+
+	if (f == NULL)
+		return;
+	head.body_bytes = f->body_bytes;
+	queue_locked(h, w, l, &head, f);
+	frame_release(f);
+}
+
+static void log_said(struct hub *h, const struct link *l,
+		     const struct message *m)
+{
+	struct log *log = h->peer->log;
+	const char *name = message_name(m->type);
+
+	if (m->type == MSG_LIVELINESS)
+		log_event(log, LOG_INFO, KIND_LIVELINESS, WAY_OUT, name,
+			  &l->who, "nonce=%llu",
+			  (unsigned long long)m->liveliness.nonce);
+	else if (m->type == MSG_LIVELINESS_REPLY)
+		log_event(log, LOG_INFO, KIND_LIVELINESS, WAY_OUT, name,
+			  &l->who, "neighbors=%llu",
+			  (unsigned long long)m->liveliness_reply.neighbors);
+	else if (m->type == MSG_PEER_LIST)
+		log_event(log, LOG_INFO, KIND_PEER, WAY_OUT, name, &l->who,
+			  "%zu peers", m->peer_list.peers.n);
+	else
+		log_event(log, LOG_DEBUG, KIND_PLAIN, WAY_OUT, name, &l->who,
+			  "%s", "");
+}
+
+static void say_locked(struct hub *h, struct work *w, const struct effect *e)
+	NEEDS(h->mu)
+{
+	struct frame *f = encode(h, &e->say);
+	struct frame_head head = { 0 };
+
+	if (f == NULL)
+		return;
+	head.body_bytes = f->body_bytes;
+	queue_set_locked(h, w, e->links, &head, f);
+	frame_release(f);
+	for (unsigned i = 0; i < LINK_SLOTS; i++)
+		if ((e->links & 1u << i) != 0 && h->links[i] != NULL)
+			log_said(h, h->links[i], &e->say);
+}
+
+/* --- effects: links come and go --------------------------------------- */
+
+static void enter_locked(struct hub *h, struct link *l, uint8_t slot,
+			 const char *how) NEEDS(h->mu)
+{
+	h->links[slot] = link_hold(l);
+	l->slot = slot;
+	log_event(h->peer->log, LOG_INFO, KIND_PEER, WAY_NONE, "join", &l->who,
+		  "%s, %zu neighbors now", how, node_neighbor_count(h->node));
+	cond_broadcast(&h->changed);
+}
+
+static void verdict_locked(struct hub *h, struct work *w,
+			   const struct effect *e, struct link *l) NEEDS(h->mu)
+{
+	const struct msg_peer_reply *r = &e->say.peer_reply;
+
+	log_event(h->peer->log, LOG_INFO, KIND_PEER, WAY_OUT, "Peer Reply",
+		  &l->who, "%s, %zu redirects", peer_verdict_name(r->verdict),
+		  r->redirect.n);
+	tell_locked(h, w, l, &e->say);
+	if (e->link != LINK_NONE)
+		enter_locked(h, l, e->link, "accepted");
+}
+
+static void bye_locked(struct hub *h, struct work *w, struct link *l,
+		       enum bye_reason why) NEEDS(h->mu)
+{
+	struct message m = { .type = MSG_BYE, .bye = { .reason = why } };
+
+	tell_locked(h, w, l, &m);
+	log_event(h->peer->log, LOG_INFO, KIND_PEER, WAY_OUT, "Bye", &l->who,
+		  "%s", bye_reason_name(why));
+}
+
+static void unlink_locked(struct hub *h, struct work *w, const struct effect *e)
+	NEEDS(h->mu)
+{
+	static const char *const words[] = {
+		[UNLINK_BYE_SENT] = "leave", [UNLINK_BYE_GOT] = "leave",
+		[UNLINK_SILENT] = "lost",    [UNLINK_RESET] = "lost",
+		[UNLINK_BREACH] = "lost",    [UNLINK_SLOW] = "lost",
+	};
+	static const char *const causes[] = {
+		[UNLINK_BYE_SENT] = "told to go",
+		[UNLINK_BYE_GOT] = "said Bye",
+		[UNLINK_SILENT] = "silent",
+		[UNLINK_RESET] = "closed",
+		[UNLINK_BREACH] = "broke the protocol",
+		[UNLINK_SLOW] = "too slow",
+	};
+	struct link *l = h->links[e->link];
+
+	if (l == NULL)
+		return;
+	h->links[e->link] = NULL;
+	l->slot = LINK_NONE;
+	if (e->unlink.cause == UNLINK_BYE_SENT)
+		bye_locked(h, w, l, e->unlink.bye);
+	log_event(h->peer->log, LOG_INFO, KIND_PEER, WAY_NONE,
+		  words[e->unlink.cause], &l->who, "%s, %zu neighbors now",
+		  causes[e->unlink.cause], node_neighbor_count(h->node));
+	if (e->unlink.cause <= UNLINK_BYE_GOT)
+		link_finish(l);
+	else
+		link_abort(l);
+	link_release(l);
+	cond_broadcast(&h->changed);
+}
+
+/* --- effects: all of them --------------------------------------------- */
+
+static void deliver(struct hub *h, struct parcel *p)
+{
+	p->delivered = true;
+	history_add(&h->peer->history, p, false);
+	if (h->peer->options->receive)
+		output_message(h->peer->output, p);
+}
+
+static void keep_found_locked(struct hub *h, const struct effect *e)
+	NEEDS(h->mu)
+{
+	frame_release(h->found);
+	h->found = e->kind == EF_FOUND ? frame_hold(e->found.frame) : NULL;
+	h->found_id = e->found.id;
+	h->finds++;
+	cond_broadcast(&h->changed);
+}
+
+static void note_locked(struct hub *h, const struct effect *e) NEEDS(h->mu)
+{
+	struct log *log = h->peer->log;
+
+	if (e->kind == EF_SYNCED) {
+		h->synced++;
+		cond_broadcast(&h->changed);
+	} else if (e->kind == EF_SETTLED) {
+		h->settled = true;
+		cond_broadcast(&h->changed);
+	} else if (e->kind == EF_ADDRESS) {
+		log_event(log, LOG_WARN, KIND_WARNING, WAY_NONE, "address",
+			  &node_self(h->node)->addr,
+			  "this is how a seed sees this peer");
+	} else if (e->kind == EF_JOINED) {
+		bool none = e->joined.answered == 0;
+
+		log_event(log, none ? LOG_WARN : LOG_INFO,
+			  none ? KIND_WARNING : KIND_START, WAY_NONE,
+			  "registered", NULL,
+			  "%u of %u seeds answered, %zu candidates%s",
+			  e->joined.answered, e->joined.asked,
+			  e->joined.candidates,
+			  none ? "; trying again until one does" : "");
+	}
+}
+
+static void check_locked(struct hub *h, const struct effect *e, link_set *quiet,
+			 link_set *waiting) NEEDS(h->mu)
+{
+	struct link *l = h->links[e->link];
+
+	if (l != NULL && sock_has_bytes(l->fd))
+		*waiting |= (link_set)(1u << e->link);
+	else
+		*quiet |= (link_set)(1u << e->link);
+}
+
+static void apply_locked(struct hub *h, const struct effect *e,
+			 const struct subject *on, struct work *w) NEEDS(h->mu)
+{
+	switch (e->kind) {
+	case EF_SEND:
+		queue_set_locked(h, w, e->links, &e->send.head, e->send.frame);
+		break;
+	case EF_SAY:
+		say_locked(h, w, e);
+		break;
+	case EF_VERDICT:
+		verdict_locked(h, w, e, on->link);
+		break;
+	case EF_DIAL:
+		dialer_dial(h->peer->dialer, e);
+		break;
+	case EF_ADOPT:
+		enter_locked(h, on->link, e->link, "dialed");
+		break;
+	case EF_REFUSE:
+		if (on->link != NULL)
+			bye_locked(h, w, on->link, e->unlink.bye);
+		break;
+	case EF_UNLINK:
+		unlink_locked(h, w, e);
+		break;
+	case EF_SEED:
+		seeds_ask(h->peer->seeds, e);
+		break;
+	case EF_DEATH:
+		seeds_report(h->peer->seeds, e);
+		break;
+	case EF_LEAVE:
+		seeds_leave(h->peer->seeds, node_self(h->node));
+		break;
+	case EF_DELIVER:
+		deliver(h, on->parcel);
+		break;
+	case EF_FOUND:
+	case EF_NOT_FOUND:
+		keep_found_locked(h, e);
+		break;
+	case EF_CHECK: /* step_locked: it leads to another step */
+		break;
+	case EF_SYNCED:
+	case EF_SETTLED:
+	case EF_JOINED:
+	case EF_ADDRESS:
+		note_locked(h, e);
+		break;
+	}
+}
+
+static void follow_up_locked(struct hub *h, link_set set,
+			     const struct event *like, struct work *w)
+	NEEDS(h->mu)
+{
+	struct subject none = { 0 };
+	struct event ev = *like;
+
+	for (uint8_t i = 0; i < LINK_SLOTS; i++) {
+		ev.link = i;
+		if ((set & 1u << i) != 0)
+			hub_step_locked(h, &ev, &none, w);
+	}
+}
+
+void hub_step_locked(struct hub *h, const struct event *ev,
+		     const struct subject *on, struct work *w)
+{
+	link_set quiet = 0, waiting = 0, over;
+
+	node_step(h->node, clock_ms(), ev, &h->effects);
+	for (size_t i = 0; i < h->effects.n; i++) {
+		const struct effect *e = &h->effects.v[i];
+
+		if (e->kind == EF_CHECK)
+			check_locked(h, e, &quiet, &waiting);
+		else
+			apply_locked(h, e, on, w);
+	}
+	over = h->overflowed;
+	h->overflowed = 0;
+	if (quiet != 0)
+		follow_up_locked(h, quiet,
+				 &(struct event){ .kind = EV_CHECKED }, w);
+	if (waiting != 0)
+		follow_up_locked(h, waiting,
+				 &(struct event){ .kind = EV_CHECKED,
+						  .bytes_wait = true },
+				 w);
+	if (over != 0)
+		follow_up_locked(
+			h, over,
+			&(struct event){ .kind = EV_DOWN, .down = DOWN_SLOW },
+			w);
+}

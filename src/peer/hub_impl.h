@@ -1,0 +1,54 @@
+/* The inside of the hub: what it holds, and a step with its effects. Shared by
+ * hub.c (events in, questions answered) and hub_apply.c (effects out). */
+#ifndef PEER_HUB_IMPL_H
+#define PEER_HUB_IMPL_H
+
+#include "peer/hub.h"
+
+/* Locking key: (c) constant, (n) mu, (t) set before the ticker runs. */
+struct hub {
+	struct peer *peer;              /* (c) */
+	struct mutex mu;                /* node.mu */
+	struct node *node;              /* (n) */
+	struct effects effects;         /* (n) */
+	struct link *links[LINK_SLOTS]; /* (n) a reference each */
+	link_set overflowed;  /* (n) to be taken down after the effects */
+	struct cond tick;     /* the deadline moved, or stop */
+	struct cond changed;  /* links, answers, stop: for who waits */
+	int64_t tick_ms;      /* (n) when the ticker will look next */
+	uint64_t synced;      /* (n) EF_SYNCED so far */
+	struct hash found_id; /* (n) last answer to EV_FIND */
+	struct frame *found;  /* (n) NULL: nobody had it */
+	uint64_t finds;       /* (n) answers so far */
+	bool settled;         /* (n) EF_SETTLED came */
+	bool stopping;        /* (n) */
+	pthread_t ticker;     /* (t) */
+	bool has_ticker;      /* (t) */
+};
+
+/* What one locked section left to do without the lock. */
+struct work {
+	struct link *touched[2 * LINK_SLOTS]; /* a reference each */
+	size_t n;
+};
+
+/* What the event of a step was about, for the effects. */
+struct subject {
+	struct link *link;     /* of a request or a dial */
+	struct parcel *parcel; /* of a frame */
+};
+
+/* One step of the node and its effects. Some effects are questions whose
+ * answers are events again; they follow at once. */
+void hub_step_locked(struct hub *h, const struct event *ev,
+		     const struct subject *on, struct work *w) NEEDS(h->mu);
+
+/* Remembers a link that was given something to send. */
+void work_touch(struct work *w, struct link *l);
+/* Without the lock: sends what the sockets take; waits until at most `high`
+ * bytes are left on each; lets the links go. */
+void work_flush(struct work *w);
+void work_wait(struct work *w, size_t high, int64_t stall_ms, int64_t bound_ms);
+void work_release(struct work *w);
+
+#endif
