@@ -1,8 +1,8 @@
 """Fixtures of the system tests; what they hand out is in net.py and client.py."""
 
-import pty
-import os
 import faulthandler
+import os
+import pty
 import signal
 import sys
 
