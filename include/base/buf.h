@@ -28,7 +28,6 @@ void buf_add(struct buf *b, const void *bytes, size_t n);
 void buf_str(struct buf *b, const char *text);
 void buf_char(struct buf *b, char c);
 void buf_u64(struct buf *b, uint64_t v);
-void buf_i64(struct buf *b, int64_t v);
 void buf_fmt(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Removes the first n bytes. */
 void buf_drop(struct buf *b, size_t n);

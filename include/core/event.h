@@ -50,14 +50,14 @@ struct ev_seed {
 };
 
 struct ev_request {
-	uint64_t conn;    /* the shell's name for the connection */
+	uint64_t conn;    /* the caller's name for it; the effects repeat it */
 	struct addr from; /* the other end as the kernel sees it */
 	const struct msg_peer_request *request;
 };
 
 struct ev_dialed {
 	uint32_t dial; /* from EF_DIAL */
-	uint64_t conn; /* valid if answered */
+	uint64_t conn; /* likewise; of a dial that was answered */
 	enum dial_result result;
 	const struct msg_peer_reply *reply; /* if answered */
 	int64_t rtt_ms;                     /* request to reply */

@@ -37,7 +37,6 @@
 #define THREAD_ATTR(x)
 #endif
 #define CAPABILITY(name) THREAD_ATTR(capability(name))
-#define GUARDED_BY(m) THREAD_ATTR(guarded_by(m))
 #define ACQUIRES(m) THREAD_ATTR(acquire_capability(m))
 #define RELEASES(m) THREAD_ATTR(release_capability(m))
 #define NEEDS(m) THREAD_ATTR(requires_capability(m))

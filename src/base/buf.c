@@ -69,13 +69,6 @@ void buf_u64(struct buf *b, uint64_t v)
 	buf_add(b, digits + i, sizeof digits - i);
 }
 
-void buf_i64(struct buf *b, int64_t v)
-{
-	if (v < 0)
-		buf_char(b, '-');
-	buf_u64(b, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
-}
-
 void buf_fmt(struct buf *b, const char *fmt, ...)
 {
 	va_list args;

@@ -15,6 +15,8 @@ void work_touch(struct work *w, struct link *l)
 	for (size_t i = 0; i < w->n; i++)
 		if (w->touched[i] == l)
 			return;
+	/* Only its own event brings a link in, so one locked section sees the
+	 * slots' links and one more; twice the slots cannot be too few. */
 	if (w->n < 2 * LINK_SLOTS)
 		w->touched[w->n++] = link_hold(l);
 }

@@ -81,21 +81,19 @@ static void stays_failed_until_it_is_reset(void **state)
 static void prints_every_integer(void **state)
 {
 	static const struct {
-		int64_t v;
+		uint64_t v;
 		const char *text;
 	} t[] = {
 		{ 0, "0" },
 		{ 9, "9" },
 		{ 10, "10" },
-		{ -1, "-1" },
 		{ INT64_MAX, "9223372036854775807" },
-		{ INT64_MIN, "-9223372036854775808" },
 	};
 	struct buf b = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(t); i++) {
-		buf_i64(&b, t[i].v);
+		buf_u64(&b, t[i].v);
 		assert_holds(&b, t[i].text);
 	}
 	buf_u64(&b, UINT64_MAX);
