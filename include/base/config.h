@@ -64,6 +64,14 @@ struct config_liveness {
 };
 
 struct config_gossip {
+	bool tree;     /* no: every link is sent everything */
+	bool catch_up; /* no: what was said before the start is not fetched */
+	int64_t have_flush_ms; /* an announcement waits this long for others */
+	int64_t ask_after_ms;  /* R9, R10: TO1 before any RTT is known, */
+	int64_t ask_min_ms, ask_max_ms; /* and within this once one is */
+	int64_t hole_wait_ms;           /* R16 */
+	int64_t lost_after_ms;          /* R10: then nobody had it */
+	int64_t lazy_ms; /* a link that fell behind stays lazy at least so long */
 	uint64_t data_max; /* bytes of one published message */
 	uint64_t seen_max, runs_max;
 	uint64_t store_messages, store_bytes;

@@ -9,9 +9,6 @@
 
 #include "core/event.h"
 
-#define EFFECT_ADDRS 64 /* addresses that the messages of one step name */
-#define EFFECT_RANGES RANGES_MAX /* and ranges */
-
 enum effect_kind {
 	EF_SEND,    /* a Message frame to a set of links */
 	EF_SAY,     /* a control message to a set of links */
@@ -25,6 +22,8 @@ enum effect_kind {
 	EF_LEAVE,   /* Death of myself to every seed that gave me a lease */
 	EF_DELIVER, /* the message of this event is new: give it to the user */
 	EF_CHECK,   /* do bytes wait on this link? EV_CHECKED */
+	EF_WATCH,   /* EV_DRAINED once little is left to send on this link */
+	EF_LOST,    /* nobody has these messages any more: tell the user (R10) */
 	EF_SYNCED,  /* a neighbor has taken all that was published */
 	EF_FOUND,   /* the message that was asked for (EV_FIND) */
 	EF_NOT_FOUND, /* nobody has it */
@@ -44,7 +43,7 @@ enum unlink_cause {
 
 struct effect {
 	enum effect_kind kind;
-	uint8_t link;   /* VERDICT, ADOPT, UNLINK, CHECK */
+	uint8_t link;   /* VERDICT, ADOPT, UNLINK, CHECK, WATCH */
 	link_set links; /* SEND, SAY */
 	uint64_t conn;  /* VERDICT, ADOPT, REFUSE */
 	union {
@@ -76,6 +75,7 @@ struct effect {
 			struct frame *frame; /* FOUND */
 			struct hash id;      /* FOUND, NOT_FOUND */
 		} found;
+		struct range lost;
 		struct {
 			unsigned asked, answered;
 			size_t candidates;
@@ -83,13 +83,14 @@ struct effect {
 	};
 };
 
+/* Memory that the lists inside of effects point into; kept between steps. */
+struct effect_block;
+
 struct effects {
 	struct effect *v;
 	size_t n, cap;
-	struct addr addrs[EFFECT_ADDRS];
-	size_t addr_count;
-	struct range ranges[EFFECT_RANGES];
-	size_t range_count;
+	struct effect_block *blocks; /* the one in use first */
+	struct effect_block *spare;
 	uint64_t dropped;    /* effects lost to a failed allocation */
 	struct effect spill; /* where those are written */
 };
@@ -99,10 +100,7 @@ void effects_free(struct effects *e);
 void effects_clear(struct effects *e);
 /* A zeroed effect of that kind, at the end of the list; never NULL. */
 struct effect *effects_add(struct effects *e, enum effect_kind kind);
-/* Room for up to n addresses that live as long as the effects; *n is cut to
- * what there is. */
-struct addr *effects_addrs(struct effects *e, size_t *n);
-/* One range more, behind the last one; false if there is no room. */
-bool effects_range(struct effects *e, const struct range *r);
+/* Memory that lives as long as the effects; NULL when there is none. */
+void *effects_room(struct effects *e, size_t bytes);
 
 #endif

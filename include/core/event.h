@@ -25,6 +25,9 @@ enum event_kind {
 	EV_FRAME,   /* a frame came over a link */
 	EV_DOWN,    /* a link broke */
 	EV_CHECKED, /* the answer to EF_CHECK */
+	EV_FULL,    /* a link did not take what it was to send, or is far behind */
+	EV_DRAINED, /* the answer to EF_WATCH */
+	EV_OUTPUT,  /* the user's own output became slow, or has caught up */
 	EV_PUBLISH, /* the user has a message */
 	EV_SYNC,    /* the user wants to know when all is taken (EF_SYNCED) */
 	EV_FIND, /* the user wants a message by id (EF_FOUND, EF_NOT_FOUND) */
@@ -80,14 +83,15 @@ struct ev_publish {
 
 struct event {
 	enum event_kind kind;
-	uint8_t link; /* EV_HEARD, EV_FRAME, EV_DOWN, EV_CHECKED */
+	uint8_t link; /* HEARD, FRAME, DOWN, CHECKED, FULL, DRAINED */
 	union {
 		struct ev_seed seed;
 		struct ev_request request;
 		struct ev_dialed dialed;
 		struct ev_frame frame;
 		enum down_cause down;
-		bool bytes_wait; /* EV_CHECKED */
+		bool bytes_wait;  /* EV_CHECKED */
+		bool output_slow; /* EV_OUTPUT */
 		struct ev_publish publish;
 		struct hash find; /* EV_FIND */
 	};

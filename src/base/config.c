@@ -236,6 +236,8 @@ enum err config_check(struct config *c, const char **why)
 		  "[overlay] repair must not be above repair_max" },
 		{ c->liveness.timeout_ms <= c->liveness.interval_ms,
 		  "[liveness] timeout must be longer than interval" },
+		{ g->ask_min_ms > g->ask_max_ms,
+		  "[gossip] ask_min must not be above ask_max" },
 		{ g->outbox_high >= g->outbox_max,
 		  "[gossip] outbox_high must be less than max_outbox" },
 		{ g->slow_bytes > g->outbox_max,

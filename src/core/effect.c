@@ -1,27 +1,94 @@
 #include "core/effect.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FIRST_EFFECTS 32
+#define BLOCK_BYTES 4096 /* a list that is longer gets a block of its own */
+
+struct effect_block {
+	struct effect_block *next;
+	size_t bytes, used;
+	max_align_t room[];
+};
 
 void effects_init(struct effects *e)
 {
 	memset(e, 0, sizeof *e);
 }
 
+static void free_blocks(struct effect_block *b)
+{
+	while (b != NULL) {
+		struct effect_block *next = b->next;
+
+		free(b);
+		b = next;
+	}
+}
+
 void effects_free(struct effects *e)
 {
 	free(e->v);
-	e->v = NULL;
-	e->n = e->cap = 0;
+	free_blocks(e->blocks);
+	free_blocks(e->spare);
+	effects_init(e);
 }
 
+/* One plain block is kept: most steps need no more. */
 void effects_clear(struct effects *e)
 {
 	e->n = 0;
-	e->addr_count = 0;
-	e->range_count = 0;
+	while (e->blocks != NULL) {
+		struct effect_block *b = e->blocks;
+
+		e->blocks = b->next;
+		if (e->spare == NULL && b->bytes == BLOCK_BYTES) {
+			b->next = NULL;
+			b->used = 0;
+			e->spare = b;
+		} else {
+			free(b);
+		}
+	}
+}
+
+static bool add_block(struct effects *e, size_t bytes)
+{
+	struct effect_block *b = e->spare;
+
+	if (bytes <= BLOCK_BYTES && b != NULL) {
+		e->spare = NULL;
+	} else {
+		if (bytes < BLOCK_BYTES)
+			bytes = BLOCK_BYTES;
+		b = malloc(sizeof *b + bytes);
+		if (b == NULL)
+			return false;
+		b->bytes = bytes;
+		b->used = 0;
+	}
+	b->next = e->blocks;
+	e->blocks = b;
+	return true;
+}
+
+void *effects_room(struct effects *e, size_t bytes)
+{
+	struct effect_block *b = e->blocks;
+	char *room;
+
+	bytes = (bytes + sizeof(max_align_t) - 1) / sizeof(max_align_t) *
+		sizeof(max_align_t);
+	if (b == NULL || b->bytes - b->used < bytes) {
+		if (!add_block(e, bytes))
+			return NULL;
+		b = e->blocks;
+	}
+	room = (char *)b->room + b->used;
+	b->used += bytes;
+	return room;
 }
 
 struct effect *effects_add(struct effects *e, enum effect_kind kind)
@@ -45,22 +112,4 @@ struct effect *effects_add(struct effects *e, enum effect_kind kind)
 	f->kind = kind;
 	f->link = LINK_NONE;
 	return f;
-}
-
-struct addr *effects_addrs(struct effects *e, size_t *n)
-{
-	struct addr *a = e->addrs + e->addr_count;
-
-	if (*n > EFFECT_ADDRS - e->addr_count)
-		*n = EFFECT_ADDRS - e->addr_count;
-	e->addr_count += *n;
-	return a;
-}
-
-bool effects_range(struct effects *e, const struct range *r)
-{
-	if (e->range_count == EFFECT_RANGES)
-		return false;
-	e->ranges[e->range_count++] = *r;
-	return true;
 }

@@ -229,6 +229,8 @@ struct answer {
 	uint64_t held[ANSWER_MESSAGES];
 	size_t held_n;
 	bool cut; /* more is held than one answer takes */
+	struct range *missing; /* room for RANGES_MAX */
+	size_t missing_n;
 };
 
 static bool answer_full(const struct answer *a)
@@ -300,21 +302,28 @@ static void answer_held(struct step *s, struct answer *a,
 	qsort(a->held, a->held_n, sizeof a->held[0], by_seq);
 }
 
+static bool miss(struct answer *a, const struct range *hole)
+{
+	if (a->missing == NULL || a->missing_n == RANGES_MAX)
+		return false;
+	a->missing[a->missing_n++] = *hole;
+	return true;
+}
+
 /* Says Not Found for the rest of the range. */
-static void note_missing(struct step *s, const struct answer *a,
-			 const struct range *want)
+static void note_missing(struct answer *a, const struct range *want)
 {
 	struct range hole = *want;
 
 	for (size_t i = 0; i < a->held_n; i++) {
 		hole.last = a->held[i] - 1;
-		if (hole.first <= hole.last && !effects_range(s->out, &hole))
+		if (hole.first <= hole.last && !miss(a, &hole))
 			return;
 		hole.first = a->held[i] + 1;
 	}
 	hole.last = want->last;
 	if (hole.first <= hole.last)
-		(void)!effects_range(s->out, &hole);
+		(void)!miss(a, &hole);
 }
 
 static void answer_id(struct step *s, struct answer *a, const struct hash *id)
@@ -342,18 +351,18 @@ void gossip_on_get_data(struct step *s, uint8_t slot,
 		answer_id(s, &a, &m->id);
 		return;
 	}
+	a.missing = effects_room(s->out, RANGES_MAX * sizeof *a.missing);
 	for (size_t i = 0;
 	     i < m->ranges.n && !answer_full(&a) && a.looks < ANSWER_LOOKS;
 	     i++) {
 		answer_held(s, &a, &m->ranges.v[i]);
 		if (!a.cut)
-			note_missing(s, &a, &m->ranges.v[i]);
+			note_missing(&a, &m->ranges.v[i]);
 	}
-	if (s->out->range_count == 0)
+	if (a.missing_n == 0)
 		return;
 	reply = say(s, link_bit(slot), MSG_NOT_FOUND);
-	reply->not_found.ranges.v = s->out->ranges;
-	reply->not_found.ranges.n = s->out->range_count;
+	reply->not_found.ranges = (struct range_list){ a.missing, a.missing_n };
 }
 
 /* --- has everything been taken? --------------------------------------- */

@@ -106,10 +106,10 @@ size_t links_sample(struct step *s, const struct addr *except, size_t want,
 		    struct addr_list *out)
 {
 	struct node *n = s->n;
-	size_t room = LINK_SLOTS, count = 0;
-	struct addr *a = effects_addrs(s->out, &room);
+	struct addr *a = effects_room(s->out, LINK_SLOTS * sizeof *a);
+	size_t count = 0;
 
-	for (uint8_t i = 0; i < LINK_SLOTS && count < room; i++)
+	for (uint8_t i = 0; i < LINK_SLOTS && a != NULL; i++)
 		if (n->links[i].up &&
 		    !addr_equal(&n->links[i].info.id.addr, except))
 			a[count++] = n->links[i].info.id.addr;

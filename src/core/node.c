@@ -154,6 +154,10 @@ void node_step(struct node *n, int64_t now_ms, const struct event *ev,
 	case EV_CHECKED:
 		on_link_event(&s, ev);
 		break;
+	case EV_FULL:
+	case EV_DRAINED:
+	case EV_OUTPUT:
+		break;
 	case EV_PUBLISH:
 		gossip_on_publish(&s, &ev->publish);
 		break;

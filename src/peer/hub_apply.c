@@ -299,6 +299,8 @@ static void apply_locked(struct hub *h, const struct effect *e,
 		keep_found_locked(h, e);
 		break;
 	case EF_CHECK: /* step_locked: it leads to another step */
+	case EF_WATCH:
+	case EF_LOST:
 		break;
 	case EF_SYNCED:
 	case EF_SETTLED:

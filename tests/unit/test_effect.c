@@ -38,56 +38,55 @@ static void effects_keep_their_order_while_the_list_grows(void **state)
 	effects_free(&e);
 }
 
-static void clearing_empties_all_three_lists(void **state)
+static void clearing_empties_the_list(void **state)
 {
-	struct range r = { .first = 1, .last = 2 };
 	struct effects e;
-	size_t n = 5;
 
 	(void)state;
 	effects_init(&e);
 	effects_add(&e, EF_LEAVE);
-	(void)effects_addrs(&e, &n);
-	assert_true(effects_range(&e, &r));
 	effects_clear(&e);
 	assert_int_equal(e.n, 0);
-	assert_int_equal(e.addr_count, 0);
-	assert_int_equal(e.range_count, 0);
 	effects_free(&e);
 }
 
-static void room_for_addresses_is_cut_to_what_there_is(void **state)
+/* Rooms of all sizes, each filled with its own byte; none may touch another,
+ * and all are aligned for anything. */
+static void rooms_do_not_overlap_and_stay_where_they_are(void **state)
 {
-	struct effects e;
-	struct addr *a, *b;
-	size_t n = EFFECT_ADDRS - 4;
-
-	(void)state;
-	effects_init(&e);
-	a = effects_addrs(&e, &n);
-	assert_int_equal(n, EFFECT_ADDRS - 4);
-	n = 6;
-	b = effects_addrs(&e, &n);
-	assert_int_equal(n, 4);
-	assert_ptr_equal(b, a + EFFECT_ADDRS - 4);
-	n = 6;
-	(void)effects_addrs(&e, &n);
-	assert_int_equal(n, 0);
-	effects_free(&e);
-}
-
-static void ranges_are_taken_until_there_is_no_room(void **state)
-{
-	struct range r = { .first = 1 };
+	static const size_t sizes[] = { 1,    48,   4000, 4096, 4097,
+					16,   9000, 1,    700,  100000,
+					3000, 3000, 0,    8 };
+	unsigned char *rooms[COUNT_OF(sizes)];
 	struct effects e;
 
 	(void)state;
 	effects_init(&e);
-	for (r.last = 1; r.last <= EFFECT_RANGES; r.last++)
-		assert_true(effects_range(&e, &r));
-	assert_false(effects_range(&e, &r));
-	assert_int_equal(e.range_count, EFFECT_RANGES);
-	assert_int_equal(e.ranges[EFFECT_RANGES - 1].last, EFFECT_RANGES);
+	for (unsigned round = 0; round < 3; round++) {
+		for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+			rooms[i] = effects_room(&e, sizes[i]);
+			assert_non_null(rooms[i]);
+			assert_int_equal((uintptr_t)rooms[i] % 16, 0);
+			memset(rooms[i], (int)i + 1, sizes[i]);
+		}
+		for (size_t i = 0; i < COUNT_OF(sizes); i++)
+			for (size_t k = 0; k < sizes[i]; k++)
+				assert_int_equal(rooms[i][k], i + 1);
+		effects_clear(&e);
+	}
+	effects_free(&e);
+}
+
+static void a_small_room_is_taken_from_the_same_memory_again(void **state)
+{
+	struct effects e;
+	void *first;
+
+	(void)state;
+	effects_init(&e);
+	first = effects_room(&e, 100);
+	effects_clear(&e);
+	assert_ptr_equal(effects_room(&e, 200), first);
 	effects_free(&e);
 }
 
@@ -96,9 +95,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_effect_starts_as_nothing_but_its_kind),
 		cmocka_unit_test(effects_keep_their_order_while_the_list_grows),
-		cmocka_unit_test(clearing_empties_all_three_lists),
-		cmocka_unit_test(room_for_addresses_is_cut_to_what_there_is),
-		cmocka_unit_test(ranges_are_taken_until_there_is_no_room),
+		cmocka_unit_test(clearing_empties_the_list),
+		cmocka_unit_test(rooms_do_not_overlap_and_stay_where_they_are),
+		cmocka_unit_test(
+			a_small_room_is_taken_from_the_same_memory_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
