@@ -8,8 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RANGES_SPANS_MAX 1024 /* then the oldest hole closes as lost */
+#define RANGES_SPANS_MAX 1024 /* then the oldest hole closes */
 
+/* Numbers first .. last, both included. */
 struct span {
 	uint64_t first, last;
 };
@@ -21,8 +22,20 @@ struct ranges {
 
 void ranges_free(struct ranges *r);
 bool ranges_has(const struct ranges *r, uint64_t seq);
-/* ERR_NOMEM leaves it unchanged. *lost (may be NULL) grows by the numbers of
- * a hole that had to be closed to stay within RANGES_SPANS_MAX. */
-enum err MUST_CHECK ranges_add(struct ranges *r, uint64_t seq, uint64_t *lost);
+/* Adds first .. last. ERR_NOMEM leaves the set unchanged. When a hole had to
+ * be closed to stay within RANGES_SPANS_MAX, *closed (may be NULL) is that
+ * hole; otherwise closed->first is 0. */
+enum err MUST_CHECK ranges_add(struct ranges *r, uint64_t first, uint64_t last,
+			       struct span *closed);
+/* ERR_NOMEM leaves it in. */
+enum err MUST_CHECK ranges_remove(struct ranges *r, uint64_t seq);
+/* Forgets the lowest of several spans. */
+void ranges_forget_first(struct ranges *r);
+
+/* The first stretch within from .. to that is not in the set, or that is. */
+bool ranges_gap(const struct ranges *r, uint64_t from, uint64_t to,
+		struct span *gap);
+bool ranges_overlap(const struct ranges *r, uint64_t from, uint64_t to,
+		    struct span *common);
 
 #endif

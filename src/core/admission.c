@@ -23,11 +23,23 @@ static bool newer_wins(const struct step *s, const struct link_state *old,
 	return (identity_compare(self, other) < 0) == dialed;
 }
 
-/* The link to give up, oldest first: never one whose far end could be left
- * alone. LINK_NONE if there is none. */
-static uint8_t draw_victim(const struct node *n, uint8_t except,
+/* Is losing a rather than b the smaller harm? Fewer active runs grow along it,
+ * or else it is older. */
+static bool rather(const struct step *s, uint8_t a, uint8_t b)
+{
+	unsigned load_a = tree_load(s, a), load_b = tree_load(s, b);
+
+	if (load_a != load_b)
+		return load_a < load_b;
+	return s->n->links[a].info.since_ms < s->n->links[b].info.since_ms;
+}
+
+/* The link to give up: never one whose far end could be left alone. LINK_NONE
+ * if there is none. */
+static uint8_t draw_victim(const struct step *s, uint8_t except,
 			   bool dialed_only)
 {
+	const struct node *n = s->n;
 	uint8_t victim = LINK_NONE;
 
 	for (uint8_t i = 0; i < LINK_SLOTS; i++) {
@@ -36,8 +48,7 @@ static uint8_t draw_victim(const struct node *n, uint8_t except,
 		if (!l->up || i == except || (dialed_only && !l->info.dialed) ||
 		    l->info.neighbors <= limits(n)->dials)
 			continue;
-		if (victim == LINK_NONE ||
-		    l->info.since_ms < n->links[victim].info.since_ms)
+		if (victim == LINK_NONE || rather(s, i, victim))
 			victim = i;
 	}
 	return victim;
@@ -54,9 +65,7 @@ static bool make_room(struct step *s)
 		return false;
 	for (uint8_t i = 0; i < LINK_SLOTS; i++)
 		if (n->links[i].up && !n->links[i].info.dialed &&
-		    (victim == LINK_NONE ||
-		     n->links[i].info.neighbors >
-			     n->links[victim].info.neighbors))
+		    (victim == LINK_NONE || rather(s, i, victim)))
 			victim = i;
 	if (victim == LINK_NONE)
 		return false;
@@ -168,7 +177,7 @@ static void balance(struct step *s, uint8_t fresh)
 
 	if (!over_all && links_dialed(n) <= limits(n)->dials)
 		return;
-	victim = draw_victim(n, fresh, !over_all);
+	victim = draw_victim(s, fresh, !over_all);
 	if (victim == LINK_NONE && over_all)
 		victim = fresh;
 	if (victim != LINK_NONE)

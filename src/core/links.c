@@ -1,5 +1,6 @@
 #include "core/node_impl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 link_set links_up(const struct node *n)
@@ -73,7 +74,9 @@ uint8_t link_add(struct step *s, const struct identity *id, bool dialed,
 			  .rtt_ms = -1,
 			  .neighbors = neighbors },
 		.ping_ms = s->now,
-		.has_from = n->stats.published + 1,
+		.lazy_until = s->now,
+		.asked_ms = NEVER_ASKED_MS,
+		.answered_ms = NEVER_ASKED_MS,
 	};
 	if (via != NULL)
 		n->links[slot].via = *via;
@@ -91,6 +94,8 @@ void link_remove(struct step *s, uint8_t slot, enum unlink_cause cause,
 	e->unlink.bye = bye;
 	s->n->links[slot].up = false;
 	gossip_link_down(s, slot);
+	free(s->n->links[slot].answers.v);
+	s->n->links[slot].answers = (struct answers){ 0 };
 }
 
 struct message *say(struct step *s, link_set to, enum message_type type)

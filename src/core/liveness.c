@@ -48,17 +48,17 @@ void liveness_on_reply(struct step *s, uint8_t slot,
 
 		l->pinging = false;
 		l->info.rtt_ms = old < 0 ? rtt : old + (rtt - old) / RTT_WEIGHT;
-		gossip_taken(s, slot, l->ping_seq);
+		sync_answered(s, slot);
 	}
 }
 
-void liveness_ping(struct step *s, uint8_t slot, uint64_t seq)
+void liveness_ping(struct step *s, uint8_t slot)
 {
 	struct link_state *l = &s->n->links[slot];
 
 	l->ping_ms = s->now;
 	l->ping_nonce = next_nonce(s->n);
-	l->ping_seq = seq;
+	l->pinged = l->has;
 	l->pinging = true;
 	say(s, link_bit(slot), MSG_LIVELINESS)->liveliness.nonce =
 		l->ping_nonce;
@@ -86,7 +86,7 @@ static void look_at(struct step *s, uint8_t slot)
 		l->checking = true;
 		effects_add(s->out, EF_CHECK)->link = slot;
 	} else if (s->now >= ping_due(s->n, l)) {
-		liveness_ping(s, slot, s->n->stats.published);
+		liveness_ping(s, slot);
 	}
 }
 

@@ -66,7 +66,7 @@ static void on_control(struct step *s, uint8_t slot, const struct message *m)
 		overlay_on_peer_list(s, slot, &m->peer_list);
 		break;
 	case MSG_GET_DATA:
-		gossip_on_get_data(s, slot, &m->get_data);
+		answer_get_data(s, slot, &m->get_data);
 		break;
 	case MSG_NOT_FOUND:
 		gossip_on_not_found(s, slot, &m->not_found);
@@ -75,9 +75,14 @@ static void on_control(struct step *s, uint8_t slot, const struct message *m)
 		overlay_on_bye(s, slot, m->bye.reason);
 		break;
 	case MSG_HAVE:
+		pull_on_have(s, slot, &m->have);
+		break;
 	case MSG_GRAFT:
+		tree_on_graft(s, slot, &m->graft);
+		break;
 	case MSG_PRUNE:
-		break; /* all links are eager in this version */
+		tree_on_prune(s, slot, &m->graft);
+		break;
 	default:
 		s->n->stats.rejected++;
 	}
@@ -115,12 +120,25 @@ static void on_link_event(struct step *s, const struct event *ev)
 {
 	if (ev->link >= LINK_SLOTS || !s->n->links[ev->link].up)
 		return;
-	if (ev->kind == EV_HEARD)
+	switch (ev->kind) {
+	case EV_HEARD:
 		liveness_heard(s, ev->link);
-	else if (ev->kind == EV_DOWN)
+		break;
+	case EV_DOWN:
 		on_down(s, ev->link, ev->down);
-	else
+		break;
+	case EV_CHECKED:
 		liveness_on_checked(s, ev->link, ev->bytes_wait);
+		break;
+	case EV_FULL:
+		gossip_link_full(s, ev->link);
+		break;
+	case EV_DRAINED:
+		gossip_link_drained(s, ev->link);
+		break;
+	default:
+		break;
+	}
 }
 
 void node_step(struct node *n, int64_t now_ms, const struct event *ev,
@@ -152,20 +170,21 @@ void node_step(struct node *n, int64_t now_ms, const struct event *ev,
 	case EV_HEARD:
 	case EV_DOWN:
 	case EV_CHECKED:
-		on_link_event(&s, ev);
-		break;
 	case EV_FULL:
 	case EV_DRAINED:
+		on_link_event(&s, ev);
+		break;
 	case EV_OUTPUT:
+		gossip_on_output(&s, ev->output_slow);
 		break;
 	case EV_PUBLISH:
 		gossip_on_publish(&s, &ev->publish);
 		break;
 	case EV_SYNC:
-		gossip_on_sync(&s);
+		sync_begin(&s);
 		break;
 	case EV_FIND:
-		gossip_on_find(&s, &ev->find);
+		find_begin(&s, &ev->find);
 		break;
 	case EV_STOP:
 		stop(&s);

@@ -12,18 +12,17 @@
 #include "core/origins.h"
 #include "core/seen.h"
 #include "core/store.h"
+#include "core/wants.h"
 
 #define CANDIDATES_CAP 256 /* overlay.max_candidates may not exceed it */
 #define DIALS_CAP 8        /* at once; config asks for 4 */
 #define ALIASES_CAP 8      /* other addresses at which I met myself */
 #define DEATHS_CAP 64      /* waiting to be reported; more are dropped */
 #define FINDS_CAP 4        /* people waiting for a message by id */
-#define FIND_TIMEOUT_MS 3000
-#define ANSWER_MESSAGES 256 /* sent for one getData */
-#define ANSWER_BYTES 1048576
-#define ANSWER_LOOKS 65536 /* then no further range of it is begun */
 #define SPREAD_BYTES 16384 /* larger first messages are not worth a flood */
+#define ACTIVE_MS 60000    /* a run is active so long after a message */
 #define NEVER_MS INT64_MAX
+#define NEVER_ASKED_MS (INT64_MIN / 2)
 
 struct step {
 	struct node *n;
@@ -33,6 +32,21 @@ struct step {
 
 /* --- links.c: the table of neighbors ---------------------------------- */
 
+/* How far a link has been told what the store holds (R7), a chunk at a time. */
+struct walk {
+	bool active;
+	struct origin *at; /* NULL: behind the last */
+	uint64_t seq;
+};
+
+/* What a neighbor asked for and did not get yet, and what it got since its
+ * outbox was last seen empty. */
+struct answers {
+	struct range *v; /* n ranges from first on */
+	size_t first, n, cap;
+	uint64_t messages, bytes;
+};
+
 struct link_state {
 	bool up;
 	struct neighbor info;
@@ -40,10 +54,20 @@ struct link_state {
 	struct addr from;    /* where it connected from; none: we dialed */
 	int64_t ping_ms;     /* last Liveliness sent */
 	uint64_t ping_nonce; /* unanswered if pinging */
-	uint64_t ping_seq;   /* newest own message queued before it */
-	uint64_t has_from;   /* own messages from here on were queued */
-	uint64_t resent_to;  /* and what it lacked, up to here */
 	bool pinging, checking;
+	/* own messages first .. last that were queued on it without a hole;
+	 * last 0: none */
+	struct span has, pinged; /* now, and before the open Liveliness */
+	/* The tree, and what flows along it. */
+	bool all;             /* R7: eager for runs not seen yet */
+	bool behind;          /* it takes no more until it has drained */
+	bool watched;         /* EV_DRAINED will come */
+	int64_t lazy_until;   /* no run becomes eager on it before */
+	unsigned asked;       /* messages asked from it and not come yet */
+	int64_t asked_ms;     /* when it was last asked for any */
+	int64_t answered_ms;  /* when it last brought one of them */
+	struct walk walk;
+	struct answers answers;
 };
 
 link_set links_up(const struct node *n);
@@ -187,8 +211,8 @@ void liveness_on_reply(struct step *s, uint8_t slot,
 void liveness_on_checked(struct step *s, uint8_t slot, bool bytes_wait);
 void liveness_tick(struct step *s);
 int64_t liveness_deadline(const struct node *n);
-/* Sends a Liveliness whose answer proves that own messages up to seq came. */
-void liveness_ping(struct step *s, uint8_t slot, uint64_t seq);
+/* Sends a Liveliness; its answer proves that what was queued before came. */
+void liveness_ping(struct step *s, uint8_t slot);
 
 /* --- gossip.c: spreading messages ------------------------------------- */
 
@@ -199,12 +223,27 @@ struct find {
 	int64_t deadline_ms;
 };
 
+/* A message that some links are still to hear of. */
+struct fresh {
+	struct origin *run;
+	uint64_t seq;
+	link_set to;
+};
+
 struct gossip {
 	struct seen seen;
 	struct origins origins;
 	struct store store;
+	struct wants wants;
+	struct fresh *fresh; /* have.c: at most FRESH_MAX */
+	unsigned fresh_n, fresh_cap;
+	int64_t flush_ms;        /* when they are announced; NEVER_MS */
+	bool choked;             /* the user's output takes no more */
+	bool history_over;       /* catch_up = no: what follows is wanted */
+	int64_t history_ms;      /* or from this time on; 0: no link yet */
 	struct find finds[FINDS_CAP];
 	uint64_t taken; /* own seqs up to here are known to be with others */
+	uint64_t resent_to; /* own seqs up to here were sent once more */
 	bool syncing;
 	uint64_t sync_seq; /* EF_SYNCED when taken is here */
 };
@@ -213,18 +252,111 @@ void gossip_init(struct node *n);
 void gossip_free(struct node *n);
 void gossip_link_up(struct step *s, uint8_t slot);
 void gossip_link_down(struct step *s, uint8_t slot);
+void gossip_link_full(struct step *s, uint8_t slot);
+void gossip_link_drained(struct step *s, uint8_t slot);
+void gossip_on_output(struct step *s, bool slow);
 void gossip_on_publish(struct step *s, const struct ev_publish *ev);
 void gossip_on_message(struct step *s, uint8_t slot, const struct ev_frame *f);
-void gossip_on_get_data(struct step *s, uint8_t slot,
-			const struct msg_get_data *m);
 void gossip_on_not_found(struct step *s, uint8_t slot,
 			 const struct msg_not_found *m);
-void gossip_on_find(struct step *s, const struct hash *id);
-void gossip_on_sync(struct step *s);
-/* A neighbor has read all that was queued for it up to my message seq. */
-void gossip_taken(struct step *s, uint8_t slot, uint64_t seq);
 void gossip_tick(struct step *s);
 int64_t gossip_deadline(const struct node *n);
+/* The record of a run, made if need be; NULL when out of memory. */
+struct origin *gossip_record(struct step *s, const struct identity *id);
+/* A Message to these links. */
+void gossip_send(struct step *s, link_set to, struct frame *f, uint8_t flags,
+		 uint8_t hops);
+/* Tell me when this link has drained. */
+void gossip_watch(struct step *s, uint8_t slot);
+
+/* --- tree.c: who is sent a run at once (R7, R8, R11, R12) ------------- */
+
+/* The links that are sent this run's messages at once. */
+link_set tree_eager(const struct step *s, const struct origin *r);
+/* The links that can be sent anything: not those that have to drain first. */
+link_set tree_usable(const struct node *n);
+void tree_plant(struct step *s, struct origin *r);  /* a new record */
+void tree_spread(struct step *s, struct origin *r); /* all links (R8) */
+/* This run is wanted along this link, too. */
+void tree_feed(struct step *s, struct origin *r, uint8_t slot);
+void tree_on_duplicate(struct step *s, struct origin *r, uint8_t slot,
+		       uint8_t flags);
+void tree_on_graft(struct step *s, uint8_t slot, const struct msg_graft *m);
+void tree_on_prune(struct step *s, uint8_t slot, const struct msg_graft *m);
+void tree_link_up(struct step *s, uint8_t slot);
+/* The link is gone, or has become lazy: whatever grew along it needs another
+ * one. */
+void tree_link_down(struct step *s, uint8_t slot);
+/* Prune everywhere: we can take no more. */
+void tree_choke(struct step *s);
+/* For how many active runs is this link eager? */
+unsigned tree_load(const struct step *s, uint8_t slot);
+
+/* --- have.c: announcing (R7, R8) -------------------------------------- */
+
+/* These links are to hear of it with the next Have. */
+void have_add(struct step *s, struct origin *r, uint64_t seq, link_set to);
+/* A link has first .. last itself: it need not hear of them. */
+void have_known(struct step *s, const struct origin *r, uint64_t first,
+		uint64_t last, uint8_t slot);
+void have_flush(struct step *s);
+/* Announces the whole store to a link. */
+void have_walk(struct step *s, uint8_t slot);
+void have_walk_on(struct step *s, uint8_t slot);
+/* Before a record goes. */
+void have_forget_run(struct node *n, const struct origin *r);
+void have_forget_link(struct step *s, uint8_t slot);
+
+/* --- pull.c: fetching what is missing (R9, R10, R16) ------------------ */
+
+/* What is known of a message that came: who else has it, and whether it was
+ * asked for along the link it came by, with the run. */
+struct pulled {
+	link_set announced;
+	bool graft;
+};
+
+void pull_on_have(struct step *s, uint8_t slot, const struct msg_have *m);
+void pull_on_not_found(struct step *s, uint8_t slot,
+		       const struct range_list *ranges);
+struct pulled pull_took(struct step *s, uint8_t slot, const struct identity *id,
+			uint64_t seq);
+/* A message of r came as it was said, maybe leaving a hole behind (R16). */
+void pull_hole(struct step *s, struct origin *r, uint64_t seq, uint8_t slot);
+/* Nobody will bring these any more. */
+void pull_lost(struct step *s, const struct origin *r, uint64_t first,
+	       uint64_t last);
+void pull_link_up(struct step *s);
+void pull_link_down(struct step *s, uint8_t slot);
+/* Asks for all that is due. */
+void pull_pump(struct step *s);
+int64_t pull_deadline(const struct node *n);
+
+/* --- answer.c: getData of others (R11) -------------------------------- */
+
+void answer_get_data(struct step *s, uint8_t slot,
+		     const struct msg_get_data *m);
+/* Goes on with what did not fit. */
+void answer_more(struct step *s, uint8_t slot);
+
+/* --- find.c: messages by id, for people ------------------------------- */
+
+void find_begin(struct step *s, const struct hash *id);
+void find_came(struct step *s, const struct ev_frame *f);
+void find_denied(struct step *s, uint8_t slot, const struct hash *id);
+void find_link_down(struct step *s, uint8_t slot);
+void find_tick(struct step *s);
+int64_t find_deadline(const struct node *n);
+
+/* --- sync.c: has everything been taken? ------------------------------- */
+
+/* Own message seq was queued on these links. */
+void sync_queued(struct step *s, link_set to, uint64_t seq);
+void sync_begin(struct step *s);
+/* Looks whether all is proven, and what would help. */
+void sync_pump(struct step *s);
+/* The answer to an open Liveliness came. */
+void sync_answered(struct step *s, uint8_t slot);
 
 /* --- the node --------------------------------------------------------- */
 

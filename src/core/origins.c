@@ -34,6 +34,7 @@ struct origin *origins_add(struct origins *o, const struct identity *id)
 	if (r == NULL)
 		return NULL;
 	r->id = *id;
+	r->last_link = LINK_NONE;
 	r->number = ++o->made;
 	HASH_ADD_KEYPTR(hh, o->table, &r->id, IDENTITY_BYTES, r);
 	if (r->number == 0) { /* uthash had no memory */
@@ -68,6 +69,7 @@ void origins_remove(struct origins *o, struct origin *r)
 	DL_DELETE(o->oldest, r);
 	HASH_DELETE(hh, o->table, r);
 	ranges_free(&r->covered);
+	ranges_free(&r->held);
 	free(r);
 }
 

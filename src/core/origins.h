@@ -1,4 +1,5 @@
-/* One record per run that ever published: which of its messages were accepted.
+/* One record per run that ever published: which of its messages were accepted,
+ * which are in the store, and along which links its tree grows.
  *
  * Records live as long as the process, so that an old message can never come
  * back as new; only of more than `max` the longest idle one goes, and with it
@@ -8,6 +9,7 @@
 #define CORE_ORIGINS_H
 
 #include "base/addr.h"
+#include "core/event.h"
 #include "core/ranges.h"
 
 #include <uthash.h>
@@ -17,7 +19,16 @@ struct origin {
 	uint64_t number; /* names the run, never used twice */
 	bool pinned;
 	struct ranges covered; /* seqs ever accepted */
+	uint64_t live_from; /* first seq accepted as it was said; 0: none */
+	int64_t active_ms;  /* when the newest came */
+	/* The tree (R7-R12); the business of tree.c. */
+	link_set eager;  /* links that are sent its messages at once */
+	link_set heard;  /* links that announced some of it lately */
+	link_set pruned; /* links told not to send it to us */
+	int64_t pruned_ms;
+	uint8_t last_link; /* that brought the newest; LINK_NONE */
 	/* What the store holds of it; the store's business. */
+	struct ranges held; /* which seqs; the newest pieces of them */
 	uint32_t held_oldest, held_newest; /* slots, linked by arrival */
 	uint64_t held_count, held_bytes;
 	uint32_t heap_pos;

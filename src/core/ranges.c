@@ -35,14 +35,13 @@ bool ranges_has(const struct ranges *r, uint64_t seq)
 	return i < r->n && r->v[i].first <= seq;
 }
 
-static void remove_span(struct ranges *r, size_t i)
+static void remove_spans(struct ranges *r, size_t i, size_t count)
 {
-	r->n--;
-	memmove(&r->v[i], &r->v[i + 1], (r->n - i) * sizeof *r->v);
+	r->n -= count;
+	memmove(&r->v[i], &r->v[i + count], (r->n - i) * sizeof *r->v);
 }
 
-static enum err insert_span(struct ranges *r, size_t i, uint64_t seq,
-			    uint64_t *lost)
+static enum err insert_span(struct ranges *r, size_t i, struct span s)
 {
 	if (r->n == r->cap) {
 		size_t cap = r->cap ? r->cap * 2 : 1;
@@ -54,34 +53,97 @@ static enum err insert_span(struct ranges *r, size_t i, uint64_t seq,
 		r->cap = cap;
 	}
 	memmove(&r->v[i + 1], &r->v[i], (r->n - i) * sizeof *r->v);
-	r->v[i] = (struct span){ seq, seq };
+	r->v[i] = s;
 	r->n++;
-	if (r->n > RANGES_SPANS_MAX) {
-		if (lost != NULL)
-			*lost += r->v[1].first - r->v[0].last - 1;
-		r->v[1].first = r->v[0].first;
-		remove_span(r, 0);
+	return ERR_OK;
+}
+
+static void close_oldest_hole(struct ranges *r, struct span *closed)
+{
+	if (closed != NULL)
+		*closed = (struct span){ r->v[0].last + 1, r->v[1].first - 1 };
+	r->v[1].first = r->v[0].first;
+	remove_spans(r, 0, 1);
+}
+
+enum err ranges_add(struct ranges *r, uint64_t first, uint64_t last,
+		    struct span *closed)
+{
+	/* The spans that [first, last] overlaps or touches are i .. end-1. */
+	size_t i = find(r, first > 0 ? first - 1 : 0), end = i;
+	enum err e;
+
+	if (closed != NULL)
+		closed->first = 0;
+	while (end < r->n && r->v[end].first <= last + 1)
+		end++;
+	if (end > i) {
+		if (r->v[i].first > first)
+			r->v[i].first = first;
+		if (r->v[end - 1].last > last)
+			last = r->v[end - 1].last;
+		r->v[i].last = last;
+		remove_spans(r, i + 1, end - i - 1);
+		return ERR_OK;
+	}
+	e = insert_span(r, i, (struct span){ first, last });
+	if (e == ERR_OK && r->n > RANGES_SPANS_MAX)
+		close_oldest_hole(r, closed);
+	return e;
+}
+
+enum err ranges_remove(struct ranges *r, uint64_t seq)
+{
+	size_t i = find(r, seq);
+	struct span tail;
+	enum err e;
+
+	if (i == r->n || r->v[i].first > seq)
+		return ERR_OK;
+	tail = (struct span){ seq + 1, r->v[i].last };
+	if (r->v[i].first == seq && tail.last == seq) {
+		remove_spans(r, i, 1);
+	} else if (r->v[i].first == seq) {
+		r->v[i].first = seq + 1;
+	} else if (tail.last == seq) {
+		r->v[i].last = seq - 1;
+	} else {
+		e = insert_span(r, i + 1, tail);
+		if (e != ERR_OK)
+			return e;
+		r->v[i].last = seq - 1;
 	}
 	return ERR_OK;
 }
 
-enum err ranges_add(struct ranges *r, uint64_t seq, uint64_t *lost)
+void ranges_forget_first(struct ranges *r)
 {
-	size_t i = find(r, seq);
-	bool joins_left = i > 0 && r->v[i - 1].last + 1 == seq;
-	bool joins_right = i < r->n && r->v[i].first == seq + 1;
+	remove_spans(r, 0, 1);
+}
 
-	if (i < r->n && r->v[i].first <= seq)
-		return ERR_OK;
-	if (joins_left && joins_right) {
-		r->v[i - 1].last = r->v[i].last;
-		remove_span(r, i);
-	} else if (joins_left) {
-		r->v[i - 1].last = seq;
-	} else if (joins_right) {
-		r->v[i].first = seq;
-	} else {
-		return insert_span(r, i, seq, lost);
+bool ranges_gap(const struct ranges *r, uint64_t from, uint64_t to,
+		struct span *gap)
+{
+	size_t i = find(r, from);
+
+	if (i < r->n && r->v[i].first <= from) {
+		from = r->v[i].last + 1;
+		i++;
 	}
-	return ERR_OK;
+	if (i < r->n && r->v[i].first <= to)
+		to = r->v[i].first - 1;
+	*gap = (struct span){ from, to };
+	return from <= to;
+}
+
+bool ranges_overlap(const struct ranges *r, uint64_t from, uint64_t to,
+		    struct span *common)
+{
+	size_t i = find(r, from);
+
+	if (i == r->n || r->v[i].first > to)
+		return false;
+	common->first = r->v[i].first > from ? r->v[i].first : from;
+	common->last = r->v[i].last < to ? r->v[i].last : to;
+	return true;
 }

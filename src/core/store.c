@@ -168,6 +168,7 @@ static void drop_slot(struct store *s, uint32_t slot)
 	unlink_slot(s, slot);
 	index_remove(&s->by_id, id_hash(s, &e->id), slot);
 	index_remove(&s->by_seq, seq_hash(s, e->run->number, e->seq), slot);
+	(void)!ranges_remove(&e->run->held, e->seq); /* it may say too much */
 	s->count--;
 	s->bytes -= size_of(e->frame);
 	frame_release(e->frame);
@@ -209,7 +210,16 @@ static enum err index_slot(struct store *s, uint32_t slot,
 		if (e != ERR_OK)
 			goto no_heap;
 	}
+	/* Only a forger's run is in that many pieces. */
+	if (run->held.n == RANGES_SPANS_MAX)
+		ranges_forget_first(&run->held);
+	e = ranges_add(&run->held, seq, seq, NULL);
+	if (e != ERR_OK)
+		goto no_range;
 	return ERR_OK;
+no_range:
+	if (run->held_count == 0)
+		heap_remove(s, run);
 no_heap:
 	index_remove(&s->by_seq, seq_hash(s, run->number, seq), slot);
 no_seq:

@@ -740,8 +740,17 @@ static void net_unlink(struct net *w, unsigned peer, const struct effect *e)
 		net_send_conn(w, IT_DOWN, conn, !side);
 }
 
-static void net_forward(struct net *w, unsigned peer, const struct effect *e,
-			unsigned letter)
+static unsigned letter_of(const struct net *w, const struct frame *f)
+{
+	unsigned i = 0;
+
+	while (i < w->letter_count && w->letters[i].frame != f)
+		i++;
+	assert_true(i < w->letter_count);
+	return i;
+}
+
+static void net_forward(struct net *w, unsigned peer, const struct effect *e)
 {
 	for (uint8_t i = 0; i < LINK_SLOTS; i++) {
 		unsigned conn = w->members[peer].conn[i];
@@ -755,9 +764,8 @@ static void net_forward(struct net *w, unsigned peer, const struct effect *e,
 			net_say(w, IT_CONTROL, conn, to, &e->say);
 			continue;
 		}
-		assert_ptr_equal(e->send.frame, w->letters[letter].frame);
 		it = net_send_conn(w, IT_LETTER, conn, to);
-		it->letter = letter;
+		it->letter = letter_of(w, e->send.frame);
 		it->head = e->send.head;
 	}
 }
@@ -784,7 +792,7 @@ static void net_step(struct net *w, unsigned peer, const struct event *ev,
 {
 	struct member *m = &w->members[peer];
 	struct message bye = { .type = MSG_BYE };
-	link_set checks = 0;
+	link_set checks = 0, drained = 0;
 
 	node_step(m->node, w->now_ms, ev, &w->fx);
 	check_step(m->node, ev, w->now_ms, &w->fx, &m->shadow);
@@ -793,7 +801,7 @@ static void net_step(struct net *w, unsigned peer, const struct event *ev,
 		const struct effect *e = &w->fx.v[i];
 
 		if (e->kind == EF_SEND || e->kind == EF_SAY) {
-			net_forward(w, peer, e, about ? about->letter : 0);
+			net_forward(w, peer, e);
 		} else if (e->kind == EF_VERDICT) {
 			net_say(w, IT_REPLY, about->conn, 0, &e->say);
 			if (e->link != LINK_NONE)
@@ -810,6 +818,8 @@ static void net_step(struct net *w, unsigned peer, const struct event *ev,
 			net_ask(w, peer, e);
 		} else if (e->kind == EF_CHECK) {
 			checks = (link_set)(checks | link_bit(e->link));
+		} else if (e->kind == EF_WATCH) {
+			drained = (link_set)(drained | link_bit(e->link));
 		} else if (e->kind == EF_DELIVER) {
 			m->got[about->letter]++;
 			assert_int_equal(m->got[about->letter], 1); /* I3 */
@@ -819,6 +829,12 @@ static void net_step(struct net *w, unsigned peer, const struct event *ev,
 		if (checks & link_bit(i))
 			net_step(w, peer,
 				 &(struct event){ .kind = EV_CHECKED,
+						  .link = i },
+				 NULL);
+	for (uint8_t i = 0; i < LINK_SLOTS; i++)
+		if (drained & link_bit(i))
+			net_step(w, peer,
+				 &(struct event){ .kind = EV_DRAINED,
 						  .link = i },
 				 NULL);
 }

@@ -153,7 +153,7 @@ static void random_use_agrees_with_a_naive_model(void **state)
 			origins_remove(&o, gone);
 			used[idle] = 0;
 		}
-		assert_int_equal(ranges_add(&add(&o, k)->covered, k, NULL),
+		assert_int_equal(ranges_add(&add(&o, k)->covered, k, k, NULL),
 				 ERR_OK);
 		used[k] = ++clock;
 	}

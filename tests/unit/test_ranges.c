@@ -7,7 +7,7 @@
 
 static void add(struct ranges *r, uint64_t seq)
 {
-	assert_int_equal(ranges_add(r, seq, NULL), ERR_OK);
+	assert_int_equal(ranges_add(r, seq, seq, NULL), ERR_OK);
 }
 
 static void check_span(const struct ranges *r, size_t i, uint64_t first,
@@ -63,16 +63,17 @@ static void a_filled_hole_joins_its_two_sides(void **state)
 static void adding_again_changes_nothing(void **state)
 {
 	struct ranges r = { 0 };
-	uint64_t lost = 0;
+	struct span closed;
 
 	(void)state;
 	add(&r, 5);
 	add(&r, 6);
-	assert_int_equal(ranges_add(&r, 5, &lost), ERR_OK);
-	assert_int_equal(ranges_add(&r, 6, &lost), ERR_OK);
+	assert_int_equal(ranges_add(&r, 5, 5, &closed), ERR_OK);
+	assert_int_equal(closed.first, 0);
+	assert_int_equal(ranges_add(&r, 6, 6, &closed), ERR_OK);
+	assert_int_equal(closed.first, 0);
 	assert_int_equal(r.n, 1);
 	check_span(&r, 0, 5, 6);
-	assert_int_equal(lost, 0);
 	ranges_free(&r);
 }
 
@@ -91,25 +92,101 @@ static void the_largest_numbers_work(void **state)
 	ranges_free(&r);
 }
 
-static void one_interval_too_many_closes_the_oldest_hole_as_lost(void **state)
+static void a_stretch_swallows_and_joins_what_it_meets(void **state)
 {
 	struct ranges r = { 0 };
-	uint64_t lost = 0;
+
+	(void)state;
+	for (uint64_t i = 1; i <= 9; i += 2)
+		add(&r, i * 10);
+	assert_int_equal(ranges_add(&r, 11, 69, NULL), ERR_OK);
+	assert_int_equal(r.n, 2); /* touches 10 and 70, swallows 30 and 50 */
+	check_span(&r, 0, 10, 70);
+	check_span(&r, 1, 90, 90);
+	assert_int_equal(ranges_add(&r, 20, 30, NULL), ERR_OK);
+	check_span(&r, 0, 10, 70);
+	assert_int_equal(ranges_add(&r, 80, 100, NULL), ERR_OK);
+	check_span(&r, 1, 80, 100);
+	assert_int_equal(ranges_add(&r, 1, 3, NULL), ERR_OK);
+	check_span(&r, 0, 1, 3);
+	ranges_free(&r);
+}
+
+static void one_interval_too_many_closes_the_oldest_hole(void **state)
+{
+	struct ranges r = { 0 };
+	struct span closed;
+	uint64_t top = 10 * RANGES_SPANS_MAX + 5;
 
 	(void)state;
 	for (uint64_t i = 0; i < RANGES_SPANS_MAX; i++)
 		add(&r, 10 * i + 5);
 	assert_int_equal(r.n, RANGES_SPANS_MAX);
-	assert_int_equal(ranges_add(&r, 10 * RANGES_SPANS_MAX + 5, &lost),
-			 ERR_OK);
+	assert_int_equal(ranges_add(&r, top, top, &closed), ERR_OK);
 	assert_int_equal(r.n, RANGES_SPANS_MAX);
-	assert_int_equal(lost, 9);
+	assert_int_equal(closed.first, 6);
+	assert_int_equal(closed.last, 14);
 	check_span(&r, 0, 5, 15);
 	assert_true(ranges_has(&r, 10)); /* it will never be asked for again */
 	/* Also when the new one is the oldest. */
-	assert_int_equal(ranges_add(&r, 1, &lost), ERR_OK);
-	assert_int_equal(lost, 9 + 3);
+	assert_int_equal(ranges_add(&r, 1, 1, &closed), ERR_OK);
+	assert_int_equal(closed.first, 2);
+	assert_int_equal(closed.last, 4);
 	check_span(&r, 0, 1, 15);
+	ranges_free(&r);
+}
+
+static void removing_shortens_splits_and_ends_intervals(void **state)
+{
+	struct ranges r = { 0 };
+
+	(void)state;
+	assert_int_equal(ranges_add(&r, 10, 20, NULL), ERR_OK);
+	assert_int_equal(ranges_remove(&r, 10), ERR_OK);
+	assert_int_equal(ranges_remove(&r, 20), ERR_OK);
+	check_span(&r, 0, 11, 19);
+	assert_int_equal(ranges_remove(&r, 15), ERR_OK);
+	check_span(&r, 0, 11, 14);
+	check_span(&r, 1, 16, 19);
+	assert_int_equal(ranges_remove(&r, 15), ERR_OK);
+	assert_int_equal(r.n, 2);
+	add(&r, 30);
+	assert_int_equal(ranges_remove(&r, 30), ERR_OK);
+	assert_int_equal(r.n, 2);
+	ranges_forget_first(&r);
+	assert_int_equal(r.n, 1);
+	check_span(&r, 0, 16, 19);
+	ranges_free(&r);
+}
+
+static void gaps_and_overlaps_are_found_in_order(void **state)
+{
+	struct ranges r = { 0 };
+	struct span s;
+
+	(void)state;
+	assert_true(ranges_gap(&r, 3, 9, &s));
+	assert_int_equal(s.first, 3);
+	assert_int_equal(s.last, 9);
+	assert_false(ranges_overlap(&r, 3, 9, &s));
+	assert_int_equal(ranges_add(&r, 5, 6, NULL), ERR_OK);
+	assert_int_equal(ranges_add(&r, 8, 8, NULL), ERR_OK);
+	assert_true(ranges_gap(&r, 1, 100, &s));
+	assert_int_equal(s.last, 4);
+	assert_true(ranges_gap(&r, 5, 100, &s));
+	assert_int_equal(s.first, 7);
+	assert_int_equal(s.last, 7);
+	assert_true(ranges_gap(&r, 8, 100, &s));
+	assert_int_equal(s.first, 9);
+	assert_int_equal(s.last, 100);
+	assert_false(ranges_gap(&r, 5, 6, &s));
+	assert_true(ranges_overlap(&r, 1, 5, &s));
+	assert_int_equal(s.first, 5);
+	assert_int_equal(s.last, 5);
+	assert_true(ranges_overlap(&r, 7, 100, &s));
+	assert_int_equal(s.first, 8);
+	assert_false(ranges_overlap(&r, 9, 100, &s));
+	assert_false(ranges_overlap(&r, 7, 7, &s));
 	ranges_free(&r);
 }
 
@@ -165,6 +242,7 @@ static void random_additions_agree_with_a_naive_model(void **state)
 		struct model *m = calloc(1, sizeof *m);
 		struct ranges r = { 0 };
 		uint64_t lost = 0;
+		struct span closed;
 		struct rng rng;
 
 		assert_non_null(m);
@@ -172,7 +250,10 @@ static void random_additions_agree_with_a_naive_model(void **state)
 		for (unsigned i = 0; i < 3000; i++) {
 			uint64_t seq = 1 + rng_below(&rng, tops[k]);
 
-			assert_int_equal(ranges_add(&r, seq, &lost), ERR_OK);
+			assert_int_equal(ranges_add(&r, seq, seq, &closed),
+					 ERR_OK);
+			if (closed.first != 0)
+				lost += closed.last - closed.first + 1;
 			model_add(m, seq);
 			assert_int_equal(lost, m->lost);
 			if (i % 100 == 99)
@@ -192,8 +273,10 @@ int main(void)
 		cmocka_unit_test(a_filled_hole_joins_its_two_sides),
 		cmocka_unit_test(adding_again_changes_nothing),
 		cmocka_unit_test(the_largest_numbers_work),
-		cmocka_unit_test(
-			one_interval_too_many_closes_the_oldest_hole_as_lost),
+		cmocka_unit_test(a_stretch_swallows_and_joins_what_it_meets),
+		cmocka_unit_test(one_interval_too_many_closes_the_oldest_hole),
+		cmocka_unit_test(removing_shortens_splits_and_ends_intervals),
+		cmocka_unit_test(gaps_and_overlaps_are_found_in_order),
 		cmocka_unit_test(random_additions_agree_with_a_naive_model),
 	};
 

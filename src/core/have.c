@@ -1,0 +1,209 @@
+/* Announcing: what a link was not sent, it is told of (R7, R8; I2).
+ *
+ * New messages collect for a moment and go out as ranges; a new link, and one
+ * that fell behind and has drained, is told of the whole store. */
+#include "core/node_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FRESH_MAX 256 /* then they are announced at once */
+#define FRESH_FIRST 8
+#define WALK_RANGES RANGES_MAX /* in one Have of the whole store */
+
+/* Without memory for a list these links are told of the whole store later. */
+static void tell_later(struct step *s, link_set to)
+{
+	for (uint8_t i = 0; i < LINK_SLOTS; i++) {
+		if ((to & link_bit(i)) == 0)
+			continue;
+		s->n->links[i].behind = true;
+		gossip_watch(s, i);
+	}
+}
+
+/* --- new messages ----------------------------------------------------- */
+
+static bool make_room(struct step *s)
+{
+	struct gossip *g = &s->n->gossip;
+	unsigned cap = g->fresh_cap ? g->fresh_cap * 2 : FRESH_FIRST;
+	struct fresh *v;
+
+	if (g->fresh_n == FRESH_MAX)
+		have_flush(s);
+	if (g->fresh_n < g->fresh_cap)
+		return true;
+	v = realloc(g->fresh, cap * sizeof *v);
+	if (v == NULL) {
+		have_flush(s);
+		return g->fresh_n < g->fresh_cap;
+	}
+	g->fresh = v;
+	g->fresh_cap = cap;
+	return true;
+}
+
+void have_add(struct step *s, struct origin *r, uint64_t seq, link_set to)
+{
+	struct gossip *g = &s->n->gossip;
+
+	if (to == 0)
+		return;
+	if (!make_room(s)) {
+		tell_later(s, to);
+		return;
+	}
+	if (g->fresh_n == 0)
+		g->flush_ms = s->now + s->n->config->gossip.have_flush_ms;
+	g->fresh[g->fresh_n++] = (struct fresh){ r, seq, to };
+}
+
+void have_known(struct step *s, const struct origin *r, uint64_t first,
+		uint64_t last, uint8_t slot)
+{
+	struct gossip *g = &s->n->gossip;
+	link_set left = (link_set)~link_bit(slot);
+
+	for (unsigned i = 0; i < g->fresh_n; i++)
+		if (g->fresh[i].run == r && g->fresh[i].seq >= first &&
+		    g->fresh[i].seq <= last)
+			g->fresh[i].to &= left;
+}
+
+void have_forget_run(struct node *n, const struct origin *r)
+{
+	struct gossip *g = &n->gossip;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < g->fresh_n; i++)
+		if (g->fresh[i].run != r)
+			g->fresh[kept++] = g->fresh[i];
+	g->fresh_n = kept;
+	for (uint8_t i = 0; i < LINK_SLOTS; i++)
+		if (n->links[i].walk.at == r) {
+			n->links[i].walk.at = r->hh.next;
+			n->links[i].walk.seq = 1;
+		}
+}
+
+void have_forget_link(struct step *s, uint8_t slot)
+{
+	struct gossip *g = &s->n->gossip;
+
+	for (unsigned i = 0; i < g->fresh_n; i++)
+		g->fresh[i].to &= (link_set)~link_bit(slot);
+	s->n->links[slot].walk = (struct walk){ 0 };
+}
+
+static int by_run_and_seq(const void *a, const void *b)
+{
+	const struct fresh *x = a, *y = b;
+
+	if (x->run != y->run)
+		return x->run->number < y->run->number ? -1 : 1;
+	return (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+/* The sorted messages for one link as ranges; returns how many. */
+static size_t collect(const struct gossip *g, link_set bit, struct range *v)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < g->fresh_n; i++) {
+		const struct fresh *f = &g->fresh[i];
+
+		if ((f->to & bit) == 0)
+			continue;
+		if (n > 0 && v[n - 1].last + 1 == f->seq &&
+		    identity_equal(&v[n - 1].run, &f->run->id))
+			v[n - 1].last = f->seq;
+		else
+			v[n++] = (struct range){ f->run->id, f->seq, f->seq };
+	}
+	return n;
+}
+
+void have_flush(struct step *s)
+{
+	struct gossip *g = &s->n->gossip;
+	link_set usable = tree_usable(s->n);
+
+	if (g->fresh_n > 1)
+		qsort(g->fresh, g->fresh_n, sizeof *g->fresh, by_run_and_seq);
+	for (uint8_t i = 0; i < LINK_SLOTS; i++) {
+		struct range *v;
+		size_t n;
+
+		if ((usable & link_bit(i)) == 0)
+			continue;
+		v = effects_room(s->out, g->fresh_n * sizeof *v);
+		if (v == NULL)
+			tell_later(s, link_bit(i));
+		n = v != NULL ? collect(g, link_bit(i), v) : 0;
+		if (n == 0)
+			continue;
+		say(s, link_bit(i), MSG_HAVE)->have.ranges =
+			(struct range_list){ v, n };
+		s->n->stats.have_sent++;
+	}
+	g->fresh_n = 0;
+	g->flush_ms = NEVER_MS;
+}
+
+/* --- the whole store -------------------------------------------------- */
+
+static bool walk_step(struct walk *w, struct range *out)
+{
+	while (w->at != NULL) {
+		struct span held;
+
+		if (ranges_overlap(&w->at->held, w->seq, SEQ_MAX, &held)) {
+			*out = (struct range){ w->at->id, held.first,
+					       held.last };
+			w->seq = held.last + 1;
+			return true;
+		}
+		w->at = w->at->hh.next;
+		w->seq = 1;
+	}
+	return false;
+}
+
+void have_walk_on(struct step *s, uint8_t slot)
+{
+	struct walk *w = &s->n->links[slot].walk;
+	struct range *v;
+	struct message *m;
+	size_t n = 0;
+
+	if (!w->active)
+		return;
+	v = effects_room(s->out, WALK_RANGES * sizeof *v);
+	if (v == NULL) {
+		gossip_watch(s, slot); /* later */
+		return;
+	}
+	while (n < WALK_RANGES && walk_step(w, &v[n]))
+		n++;
+	w->active = w->at != NULL;
+	m = say(s, link_bit(slot), MSG_HAVE);
+	m->have.ranges = (struct range_list){ v, n };
+	m->have.all = true;
+	m->have.more = w->active;
+	s->n->stats.have_sent++;
+	if (w->active)
+		gossip_watch(s, slot);
+}
+
+void have_walk(struct step *s, uint8_t slot)
+{
+	struct walk *w = &s->n->links[slot].walk;
+
+	if (s->n->gossip.store.count == 0)
+		return;
+	*w = (struct walk){ .active = true,
+			    .at = s->n->gossip.origins.table,
+			    .seq = 1 };
+	have_walk_on(s, slot);
+}

@@ -1,0 +1,490 @@
+/* Fetching what is missing (R9, R10, R16): what neighbors announced is asked
+ * for if it does not come by itself, from one after the other, a window of it
+ * at a time; what nobody has any more is reported as lost. */
+#include "core/node_impl.h"
+
+#define WINDOW 256        /* messages asked at a time from one link */
+#define WIDEST 262144     /* of a range or hole, its newest part is looked at */
+#define HOLE_ASKS 10      /* R16: in TO1 */
+#define ROUND_MS 1000     /* all have been asked: once more after this, */
+#define ROUND_MAX_MS 30000 /* doubled up to this */
+#define BULK_MS 1000 /* old messages: no hurry to ask somebody else, too */
+#define HISTORY_MS 10000 /* catch_up = no: how long history may take to come */
+
+static const struct config_gossip *limits(const struct node *n)
+{
+	return &n->config->gossip;
+}
+
+/* --- how long to wait ------------------------------------------------- */
+
+/* TO1: longer than a round trip, or healthy trees would graft. */
+static int64_t ask_after(const struct node *n)
+{
+	int64_t rtt = -1;
+
+	for (unsigned i = 0; i < LINK_SLOTS; i++)
+		if (n->links[i].up && n->links[i].info.rtt_ms > rtt)
+			rtt = n->links[i].info.rtt_ms;
+	if (rtt < 0)
+		return limits(n)->ask_after_ms;
+	rtt *= 3;
+	if (rtt < limits(n)->ask_min_ms)
+		return limits(n)->ask_min_ms;
+	return rtt < limits(n)->ask_max_ms ? rtt : limits(n)->ask_max_ms;
+}
+
+/* TO2: the same for an answer of that link. */
+static int64_t answer_within(const struct node *n, uint8_t slot, bool graft)
+{
+	int64_t wait = ask_after(n), rtt = 2 * n->links[slot].info.rtt_ms;
+
+	if (rtt > wait)
+		wait = rtt;
+	return graft || wait > BULK_MS ? wait : BULK_MS;
+}
+
+/* --- what is lost ----------------------------------------------------- */
+
+static void unask(struct step *s, struct want *t)
+{
+	if (t->asked != LINK_NONE)
+		s->n->links[t->asked].asked -= (unsigned)want_size(t);
+	t->asked = LINK_NONE;
+}
+
+/* These are wanted no more. */
+static void drop_within(struct step *s, const struct identity *run,
+			uint64_t first, uint64_t last)
+{
+	struct wants *w = &s->n->gossip.wants;
+	struct want *t;
+
+	while ((t = wants_within(w, run, first, last)) != NULL) {
+		unask(s, t);
+		wants_drop(w, t);
+	}
+}
+
+void pull_lost(struct step *s, const struct origin *r, uint64_t first,
+	       uint64_t last)
+{
+	struct effect *e = effects_add(s->out, EF_LOST);
+
+	s->n->stats.lost += last - first + 1;
+	e->lost = (struct range){ r->id, first, last };
+	drop_within(s, &r->id, first, last);
+}
+
+/* Between two messages that came: then its loss is one. */
+static bool is_hole(const struct origin *r, const struct want *t)
+{
+	return r != NULL && r->covered.n > 0 &&
+	       r->covered.v[0].first < t->first &&
+	       r->covered.v[r->covered.n - 1].last > t->last;
+}
+
+static void close_hole(struct step *s, struct origin *r, uint64_t first,
+		       uint64_t last)
+{
+	struct span also;
+
+	if (ranges_add(&r->covered, first, last, &also) != ERR_OK)
+		return;
+	pull_lost(s, r, first, last);
+	if (also.first != 0)
+		pull_lost(s, r, also.first, also.last);
+}
+
+/* Nobody has it any more. */
+static void on_hopeless(struct step *s, struct want *t)
+{
+	struct wants *w = &s->n->gossip.wants;
+	struct origin *r = origins_find(&s->n->gossip.origins, &t->run->id);
+
+	if (!is_hole(r, t)) {
+		wants_drop(w, t); /* whoever has it will say so again */
+		return;
+	}
+	if (t->hopeless_ms < 0)
+		t->hopeless_ms = s->now;
+	if (s->now - t->hopeless_ms >= limits(s->n)->lost_after_ms) {
+		uint64_t first = t->first, last = t->last;
+
+		wants_drop(w, t);
+		close_hole(s, r, first, last);
+	} else {
+		wants_set_due(w, t,
+			      t->hopeless_ms + limits(s->n)->lost_after_ms);
+	}
+}
+
+/* --- asking ----------------------------------------------------------- */
+
+static unsigned room_of(const struct node *n, uint8_t slot)
+{
+	unsigned asked = n->links[slot].asked;
+
+	return asked < WINDOW ? WINDOW - asked : 0;
+}
+
+/* Of these links the one that has least to do for us; LINK_NONE when each has
+ * a window full. */
+static uint8_t draw_source(struct step *s, link_set from)
+{
+	uint8_t best = LINK_NONE;
+	unsigned ties = 0;
+
+	for (uint8_t i = 0; i < LINK_SLOTS; i++) {
+		unsigned room = room_of(s->n, i);
+
+		if ((from & link_bit(i)) == 0 || room == 0)
+			continue;
+		if (best == LINK_NONE || room > room_of(s->n, best))
+			ties = 0;
+		else if (room < room_of(s->n, best))
+			continue;
+		if (rng_below(&s->n->rng, ++ties) == 0)
+			best = i;
+	}
+	return best;
+}
+
+static link_set sources(const struct step *s, const struct want *t)
+{
+	return (link_set)(t->announced & ~t->denied & links_up(s->n));
+}
+
+/* The wants that are asked for in this step. */
+struct asks {
+	struct want *first;
+};
+
+static void ask(struct step *s, struct want *t, uint8_t slot, struct asks *asks)
+{
+	struct link_state *l = &s->n->links[slot];
+	struct wants *w = &s->n->gossip.wants;
+
+	if (want_size(t) > room_of(s->n, slot)) {
+		struct want *rest = wants_split(w, t, room_of(s->n, slot));
+
+		if (rest == NULL) { /* no memory: later */
+			wants_set_due(w, t, s->now + ROUND_MS);
+			return;
+		}
+		wants_set_due(w, rest, s->now); /* maybe from another one */
+	}
+	wants_leave_line(w, t);
+	t->asked = slot;
+	t->asked_ms = s->now;
+	t->tried = (link_set)(t->tried | link_bit(slot));
+	l->asked += (unsigned)want_size(t);
+	l->asked_ms = s->now;
+	wants_set_due(w, t, s->now + answer_within(s->n, slot, t->graft));
+	t->more = asks->first;
+	asks->first = t;
+}
+
+/* Who was asked and has begun to answer gets the time to go on. */
+static bool is_being_answered(struct step *s, struct want *t)
+{
+	const struct link_state *l = &s->n->links[t->asked];
+	int64_t until = l->answered_ms +
+			answer_within(s->n, t->asked, t->graft);
+
+	if (until <= s->now || l->answered_ms < t->asked_ms ||
+	    s->now - t->asked_ms > limits(s->n)->lost_after_ms)
+		return false;
+	wants_set_due(&s->n->gossip.wants, t, until);
+	return true;
+}
+
+static int64_t pause_of_round(const struct want *t)
+{
+	int64_t wait = ROUND_MS;
+
+	for (unsigned i = 1; i < t->rounds && wait < ROUND_MAX_MS; i++)
+		wait *= 2;
+	return wait < ROUND_MAX_MS ? wait : ROUND_MAX_MS;
+}
+
+/* What to do about a want whose time has come (R10). */
+static void decide(struct step *s, struct want *t, struct asks *asks)
+{
+	struct wants *w = &s->n->gossip.wants;
+	link_set have = sources(s, t), next;
+	uint8_t slot;
+
+	if (t->asked != LINK_NONE && (have & link_bit(t->asked)) != 0 &&
+	    is_being_answered(s, t))
+		return;
+	unask(s, t);
+	next = (link_set)(have & ~t->tried);
+	if (have == 0) {
+		on_hopeless(s, t);
+	} else if (next == 0) {
+		t->tried = 0;
+		t->rounds = (uint8_t)(t->rounds + (t->rounds < UINT8_MAX));
+		wants_set_due(w, t, s->now + pause_of_round(t));
+	} else {
+		slot = draw_source(s, next);
+		if (slot != LINK_NONE) {
+			ask(s, t, slot, asks);
+		} else {
+			wants_line_up(w, t);
+			wants_set_due(w, t, s->now + limits(s->n)->ask_max_ms);
+		}
+	}
+}
+
+/* R10: whoever is asked for a live run shall send it from now on, and gets
+ * from us what we have of it. */
+static void graft(struct step *s, const struct want *t)
+{
+	struct origin *r = origins_find(&s->n->gossip.origins, &t->run->id);
+
+	if (r == NULL)
+		return;
+	r->pruned = (link_set)(r->pruned & ~link_bit(t->asked));
+	tree_feed(s, r, t->asked);
+}
+
+static void say_asks(struct step *s, const struct asks *asks, uint8_t slot,
+		     bool grafting)
+{
+	struct message *m;
+	struct range *v;
+	size_t n = 0;
+
+	for (struct want *t = asks->first; t != NULL; t = t->more)
+		n += t->asked == slot && t->graft == grafting;
+	v = n > 0 ? effects_room(s->out, n * sizeof *v) : NULL;
+	if (v == NULL)
+		return;
+	n = 0;
+	for (struct want *t = asks->first; t != NULL; t = t->more) {
+		if (t->asked != slot || t->graft != grafting)
+			continue;
+		v[n++] = (struct range){ t->run->id, t->first, t->last };
+		if (grafting)
+			graft(s, t);
+	}
+	m = say(s, link_bit(slot), MSG_GET_DATA);
+	m->get_data.ranges = (struct range_list){ v, n };
+	m->get_data.graft = grafting;
+	s->n->stats.getdata_sent++;
+}
+
+static void say_all_asks(struct step *s, const struct asks *asks)
+{
+	if (asks->first == NULL)
+		return;
+	for (uint8_t i = 0; i < LINK_SLOTS; i++) {
+		say_asks(s, asks, i, true);
+		say_asks(s, asks, i, false);
+	}
+}
+
+void pull_pump(struct step *s)
+{
+	struct wants *w = &s->n->gossip.wants;
+	struct asks asks = { NULL };
+	struct want *t;
+
+	if (s->n->gossip.choked || s->n->stopped)
+		return;
+	while ((t = wants_next(w)) != NULL && t->due_ms <= s->now)
+		decide(s, t, &asks);
+	say_all_asks(s, &asks);
+}
+
+/* A link has room in its window again: who waited in line may ask it. */
+static void serve_line(struct step *s, uint8_t slot)
+{
+	struct asks asks = { NULL };
+	struct want *t = s->n->gossip.wants.line;
+
+	while (t != NULL && room_of(s->n, slot) > 0) {
+		struct want *next = t->line_next;
+
+		if (sources(s, t) & ~t->tried & link_bit(slot))
+			ask(s, t, slot, &asks);
+		t = next;
+	}
+	say_all_asks(s, &asks);
+}
+
+/* --- messages that came ----------------------------------------------- */
+
+struct pulled pull_took(struct step *s, uint8_t slot, const struct identity *id,
+			uint64_t seq)
+{
+	struct wants *w = &s->n->gossip.wants;
+	struct want *t = wants_find(w, id, seq);
+	struct pulled p = { 0 };
+
+	if (t == NULL)
+		return p;
+	p.announced = t->announced;
+	if (t->asked != LINK_NONE) {
+		struct link_state *l = &s->n->links[t->asked];
+
+		l->asked--;
+		if (t->asked == slot) {
+			l->answered_ms = s->now;
+			p.graft = t->graft;
+		}
+	}
+	slot = t->asked;
+	if (!wants_take(w, t, seq) && slot != LINK_NONE)
+		s->n->links[slot].asked++;
+	if (slot != LINK_NONE && w->line != NULL &&
+	    room_of(s->n, slot) >= WINDOW / 2 && !s->n->gossip.choked)
+		serve_line(s, slot);
+	return p;
+}
+
+void pull_hole(struct step *s, struct origin *r, uint64_t seq, uint8_t slot)
+{
+	struct span hole = { r->live_from + 1, seq - 1 };
+	struct announcement a = { .link = slot, .graft = true };
+	int64_t wait = HOLE_ASKS * ask_after(s->n);
+
+	if (r->live_from == 0)
+		r->live_from = seq;
+	if (seq <= r->live_from || slot >= LINK_SLOTS)
+		return;
+	/* The hole that this message made is the one right below it. */
+	for (size_t i = r->covered.n; i > 1; i--) {
+		if (r->covered.v[i - 1].first > seq)
+			continue;
+		if (r->covered.v[i - 1].first < seq)
+			return;
+		if (r->covered.v[i - 2].last + 1 > hole.first)
+			hole.first = r->covered.v[i - 2].last + 1;
+		break;
+	}
+	if (hole.first > hole.last || ranges_has(&r->covered, hole.last))
+		return;
+	if (hole.last - hole.first >= WIDEST) {
+		close_hole(s, r, hole.first, hole.last - WIDEST);
+		hole.first = hole.last - WIDEST + 1;
+	}
+	if (wait < limits(s->n)->hole_wait_ms)
+		wait = limits(s->n)->hole_wait_ms;
+	a.due_ms = s->now + wait;
+	if (!wants_announce(&s->n->gossip.wants, &r->id, hole.first, hole.last,
+			    &a))
+		s->n->stats.rejected++;
+}
+
+/* --- announcements (R9) ----------------------------------------------- */
+
+/* What is announced and not here. */
+static bool want_missing(struct step *s, const struct origin *r,
+			 const struct range *v, const struct announcement *a)
+{
+	static const struct ranges none;
+	uint64_t first = v->first;
+	bool whole = true;
+	struct span gap;
+
+	if (v->last - first >= WIDEST)
+		first = v->last - WIDEST + 1;
+	while (first <= v->last &&
+	       ranges_gap(r != NULL ? &r->covered : &none, first, v->last,
+			  &gap)) {
+		whole = wants_announce(&s->n->gossip.wants, &v->run, gap.first,
+				       gap.last, a) &&
+			whole;
+		first = gap.last + 1;
+	}
+	return whole;
+}
+
+/* catch_up = no: what was said before we came counts as known. It is what the
+ * first neighbor that holds anything announces, to its last chunk. */
+static bool is_history(struct step *s, const struct msg_have *m)
+{
+	struct gossip *g = &s->n->gossip;
+
+	if (limits(s->n)->catch_up || g->history_over || !m->all)
+		return false;
+	if (s->now > g->history_ms) {
+		g->history_over = true;
+		return false;
+	}
+	g->history_over = !m->more && m->ranges.n > 0;
+	return true;
+}
+
+static void skip(struct step *s, const struct range *v)
+{
+	struct origin *r = gossip_record(s, &v->run);
+	struct span closed;
+
+	if (r != NULL && ranges_add(&r->covered, v->first, v->last, &closed) ==
+				 ERR_OK)
+		drop_within(s, &v->run, v->first, v->last);
+}
+
+void pull_on_have(struct step *s, uint8_t slot, const struct msg_have *m)
+{
+	struct announcement a = { .link = slot,
+				  .graft = !m->all,
+				  .due_ms = s->now };
+	bool history = is_history(s, m), bad = false;
+
+	if (!m->all)
+		a.due_ms += ask_after(s->n);
+	for (size_t i = 0; i < m->ranges.n; i++) {
+		const struct range *v = &m->ranges.v[i];
+		struct origin *r =
+			origins_find(&s->n->gossip.origins, &v->run);
+
+		if (identity_equal(&v->run, &s->n->self)) {
+			bad |= v->last > s->n->stats.published;
+			continue;
+		}
+		if (r != NULL) {
+			r->heard = (link_set)(r->heard | link_bit(slot));
+			have_known(s, r, v->first, v->last, slot);
+		}
+		if (history)
+			skip(s, v);
+		else
+			bad |= !want_missing(s, r, v, &a);
+	}
+	s->n->stats.rejected += bad;
+	pull_pump(s);
+}
+
+void pull_on_not_found(struct step *s, uint8_t slot,
+		       const struct range_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		wants_deny(&s->n->gossip.wants, &list->v[i].run,
+			   list->v[i].first, list->v[i].last, slot, s->now);
+	pull_pump(s);
+}
+
+/* --- links and time --------------------------------------------------- */
+
+void pull_link_up(struct step *s)
+{
+	if (s->n->gossip.history_ms == 0)
+		s->n->gossip.history_ms = s->now + HISTORY_MS;
+}
+
+void pull_link_down(struct step *s, uint8_t slot)
+{
+	wants_forget_link(&s->n->gossip.wants, slot, s->now);
+	pull_pump(s);
+}
+
+int64_t pull_deadline(const struct node *n)
+{
+	const struct want *t = wants_next(&n->gossip.wants);
+
+	return t == NULL || n->gossip.choked ? NEVER_MS : t->due_ms;
+}

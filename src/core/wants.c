@@ -1,0 +1,384 @@
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(elt) ((elt)->count = UINT_MAX)
+
+#include "core/wants.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+static link_set bit(uint8_t link)
+{
+	return (link_set)(1u << link);
+}
+
+void wants_init(struct wants *w, uint32_t max)
+{
+	memset(w, 0, sizeof *w);
+	w->max = max;
+}
+
+void wants_free(struct wants *w)
+{
+	while (w->n > 0)
+		wants_drop(w, w->heap[w->n - 1]);
+	free(w->heap);
+}
+
+/* --- the heap by time ------------------------------------------------- */
+
+static void heap_set(struct wants *w, uint32_t pos, struct want *t)
+{
+	w->heap[pos] = t;
+	t->heap_pos = pos;
+}
+
+static void heap_up(struct wants *w, uint32_t pos, struct want *t)
+{
+	while (pos > 0 && w->heap[(pos - 1) / 2]->due_ms > t->due_ms) {
+		heap_set(w, pos, w->heap[(pos - 1) / 2]);
+		pos = (pos - 1) / 2;
+	}
+	heap_set(w, pos, t);
+}
+
+static void heap_down(struct wants *w, uint32_t pos, struct want *t)
+{
+	for (;;) {
+		uint32_t below = 2 * pos + 1;
+
+		if (below >= w->n)
+			break;
+		if (below + 1 < w->n &&
+		    w->heap[below + 1]->due_ms < w->heap[below]->due_ms)
+			below++;
+		if (w->heap[below]->due_ms >= t->due_ms)
+			break;
+		heap_set(w, pos, w->heap[below]);
+		pos = below;
+	}
+	heap_set(w, pos, t);
+}
+
+static enum err heap_add(struct wants *w, struct want *t)
+{
+	if (w->n == w->cap) {
+		uint32_t cap = w->cap ? w->cap * 2 : 8;
+		struct want **h = realloc(w->heap, cap * sizeof(*h));
+
+		if (h == NULL)
+			return ERR_NOMEM;
+		w->heap = h;
+		w->cap = cap;
+	}
+	heap_up(w, w->n++, t);
+	return ERR_OK;
+}
+
+static void heap_remove(struct wants *w, struct want *t)
+{
+	struct want *last = w->heap[--w->n];
+
+	if (last == t)
+		return;
+	heap_up(w, t->heap_pos, last);
+	heap_down(w, last->heap_pos, last);
+}
+
+void wants_set_due(struct wants *w, struct want *t, int64_t due_ms)
+{
+	t->due_ms = due_ms;
+	heap_up(w, t->heap_pos, t);
+	heap_down(w, t->heap_pos, t);
+}
+
+struct want *wants_next(const struct wants *w)
+{
+	return w->n > 0 ? w->heap[0] : NULL;
+}
+
+/* --- runs and their lists --------------------------------------------- */
+
+static struct wanted_run *find_run(const struct wants *w,
+				   const struct identity *id)
+{
+	struct wanted_run *r = NULL;
+
+	if (w->n > 0)
+		HASH_FIND(hh, w->runs, id, IDENTITY_BYTES, r);
+	return r;
+}
+
+static struct wanted_run *add_run(struct wants *w, const struct identity *id)
+{
+	struct wanted_run *r = calloc(1, sizeof *r);
+
+	if (r == NULL)
+		return NULL;
+	r->id = *id;
+	HASH_ADD_KEYPTR(hh, w->runs, &r->id, IDENTITY_BYTES, r);
+	if (r->count == UINT_MAX) { /* uthash had no memory */
+		free(r);
+		return NULL;
+	}
+	return r;
+}
+
+static void drop_run_if_empty(struct wants *w, struct wanted_run *r)
+{
+	if (r->count > 0)
+		return;
+	HASH_DELETE(hh, w->runs, r);
+	free(r);
+}
+
+static void link_behind(struct wanted_run *r, struct want *after,
+			struct want *t)
+{
+	t->prev = after;
+	t->next = after != NULL ? after->next : r->first;
+	if (t->next != NULL)
+		t->next->prev = t;
+	if (after != NULL)
+		after->next = t;
+	else
+		r->first = t;
+	r->count++;
+}
+
+static void unlink_want(struct wanted_run *r, struct want *t)
+{
+	if (t->prev != NULL)
+		t->prev->next = t->next;
+	else
+		r->first = t->next;
+	if (t->next != NULL)
+		t->next->prev = t->prev;
+	r->count--;
+}
+
+/* A copy of `like`, with its place behind `after`; NULL when out of memory. */
+static struct want *insert(struct wants *w, const struct want *like,
+			   struct want *after)
+{
+	struct want *t = malloc(sizeof *t);
+
+	if (t == NULL)
+		return NULL;
+	*t = *like;
+	t->more = NULL;
+	t->in_line = false;
+	if (heap_add(w, t) != ERR_OK) {
+		free(t);
+		return NULL;
+	}
+	link_behind(t->run, after, t);
+	if (t->maker != LINK_NONE)
+		w->made[t->maker]++;
+	return t;
+}
+
+void wants_line_up(struct wants *w, struct want *t)
+{
+	if (!t->in_line)
+		DL_APPEND2(w->line, t, line_prev, line_next);
+	t->in_line = true;
+}
+
+void wants_leave_line(struct wants *w, struct want *t)
+{
+	if (t->in_line)
+		DL_DELETE2(w->line, t, line_prev, line_next);
+	t->in_line = false;
+}
+
+void wants_drop(struct wants *w, struct want *t)
+{
+	struct wanted_run *r = t->run;
+
+	wants_leave_line(w, t);
+	heap_remove(w, t);
+	unlink_want(r, t);
+	if (t->maker != LINK_NONE)
+		w->made[t->maker]--;
+	free(t);
+	drop_run_if_empty(w, r);
+}
+
+/* --- splitting -------------------------------------------------------- */
+
+struct want *wants_split(struct wants *w, struct want *t, uint64_t count)
+{
+	struct want tail = *t, *cut;
+
+	tail.first = t->first + count;
+	cut = insert(w, &tail, t);
+	if (cut != NULL)
+		t->last = tail.first - 1;
+	return cut;
+}
+
+/* The part of t within first .. last as a want of its own, if it may be cut
+ * out; else t as it is. */
+static struct want *carve(struct wants *w, struct want *t, uint64_t first,
+			  uint64_t last)
+{
+	if (t->run->count + 2 > WANTS_PER_RUN)
+		return t;
+	if (t->first < first) {
+		struct want *cut = wants_split(w, t, first - t->first);
+
+		if (cut == NULL)
+			return t;
+		t = cut;
+	}
+	if (t->last > last)
+		(void)!wants_split(w, t, last - t->first + 1);
+	return t;
+}
+
+/* --- announcements ---------------------------------------------------- */
+
+static bool may_add(const struct wants *w, const struct wanted_run *r,
+		    uint8_t link)
+{
+	return w->made[link] < w->max && r->count < WANTS_PER_RUN;
+}
+
+static struct want *add_new(struct wants *w, struct wanted_run *r,
+			    struct want *after, struct span s,
+			    const struct announcement *a)
+{
+	struct want t = { .first = s.first,
+			  .last = s.last,
+			  .run = r,
+			  .announced = bit(a->link),
+			  .asked = LINK_NONE,
+			  .maker = a->link,
+			  .graft = a->graft,
+			  .due_ms = a->due_ms,
+			  .hopeless_ms = -1 };
+
+	return may_add(w, r, a->link) ? insert(w, &t, after) : NULL;
+}
+
+/* One more source of a want that is there. */
+static void add_source(struct wants *w, struct want *t,
+		       const struct announcement *a)
+{
+	t->announced = (link_set)(t->announced | bit(a->link));
+	t->denied = (link_set)(t->denied & ~bit(a->link));
+	t->hopeless_ms = -1;
+	if (t->asked == LINK_NONE && a->due_ms < t->due_ms)
+		wants_set_due(w, t, a->due_ms);
+}
+
+bool wants_announce(struct wants *w, const struct identity *run, uint64_t first,
+		    uint64_t last, const struct announcement *a)
+{
+	struct wanted_run *r = find_run(w, run);
+	struct want *t, *before = NULL;
+	bool whole = true;
+
+	if (r == NULL && w->made[a->link] < w->max)
+		r = add_run(w, run);
+	if (r == NULL)
+		return false;
+	for (t = r->first; t != NULL && t->last < first; t = t->next)
+		before = t;
+	while (first <= last) {
+		if (t == NULL || t->first > first) { /* a gap in the list */
+			struct span s = { first, last };
+
+			if (t != NULL && t->first <= last)
+				s.last = t->first - 1;
+			before = add_new(w, r, before, s, a);
+			whole = before != NULL && whole;
+			first = s.last + 1;
+			if (before == NULL)
+				break;
+			t = before->next;
+		} else {
+			before = carve(w, t, first, last);
+			add_source(w, before, a);
+			first = before->last + 1;
+			t = before->next;
+		}
+	}
+	drop_run_if_empty(w, r);
+	return whole;
+}
+
+struct want *wants_find(const struct wants *w, const struct identity *run,
+			uint64_t seq)
+{
+	struct wanted_run *r = find_run(w, run);
+	struct want *t = r != NULL ? r->first : NULL;
+
+	while (t != NULL && t->last < seq)
+		t = t->next;
+	return t != NULL && t->first <= seq ? t : NULL;
+}
+
+bool wants_take(struct wants *w, struct want *t, uint64_t seq)
+{
+	if (t->first == t->last)
+		wants_drop(w, t);
+	else if (seq == t->first)
+		t->first++;
+	else if (seq == t->last)
+		t->last--;
+	else if (wants_split(w, t, seq - t->first + 1) != NULL)
+		t->last--;
+	else
+		return false;
+	return true;
+}
+
+void wants_deny(struct wants *w, const struct identity *run, uint64_t first,
+		uint64_t last, uint8_t link, int64_t now_ms)
+{
+	struct wanted_run *r = find_run(w, run);
+	struct want *t = r != NULL ? r->first : NULL;
+
+	for (; t != NULL && t->first <= last; t = t->next) {
+		if (t->last < first || (t->announced & bit(link)) == 0)
+			continue;
+		t = carve(w, t, first, last);
+		t->denied = (link_set)(t->denied | bit(link));
+		if (t->asked == link || t->asked == LINK_NONE)
+			wants_set_due(w, t, now_ms);
+	}
+}
+
+void wants_forget_link(struct wants *w, uint8_t link, int64_t now_ms)
+{
+	struct wanted_run *r, *next;
+
+	HASH_ITER(hh, w->runs, r, next)
+		for (struct want *t = r->first; t != NULL; t = t->next) {
+			t->announced = (link_set)(t->announced & ~bit(link));
+			t->denied = (link_set)(t->denied & ~bit(link));
+			t->tried = (link_set)(t->tried & ~bit(link));
+			if (t->maker == link) {
+				t->maker = LINK_NONE;
+				w->made[link]--;
+			}
+			if (t->asked == link || t->announced == 0)
+				wants_set_due(w, t, now_ms);
+			if (t->asked == link)
+				t->asked = LINK_NONE;
+		}
+}
+
+struct want *wants_within(const struct wants *w, const struct identity *run,
+			  uint64_t first, uint64_t last)
+{
+	struct wanted_run *r = find_run(w, run);
+	struct want *t = r != NULL ? r->first : NULL;
+
+	while (t != NULL && t->first < first)
+		t = t->next;
+	return t != NULL && t->last <= last ? t : NULL;
+}

@@ -1,0 +1,105 @@
+/* What neighbors announced and is not here: ranges of messages, each with who
+ * has it, who is being asked for it, and when that is to be looked at again.
+ *
+ * Kept by the run's identity, not in its record: strangers may announce runs
+ * that do not exist, and must not push out the records of those that do.
+ * Bounded: max wants on behalf of each link, WANTS_PER_RUN of each run; then
+ * ranges are no longer split (who announced a part counts for the whole; if
+ * he has not got it he says Not Found) and new ones are refused. Width costs
+ * nothing. Pure.
+ */
+#ifndef CORE_WANTS_H
+#define CORE_WANTS_H
+
+#include "core/event.h"
+#include "core/ranges.h"
+
+#include <uthash.h>
+
+#define WANTS_PER_RUN 1024 /* as RANGES_SPANS_MAX: one for each hole */
+
+struct wanted_run;
+
+/* Messages first .. last of one run. */
+struct want {
+	uint64_t first, last;
+	struct wanted_run *run;
+	struct want *prev, *next; /* in its run, ascending, disjoint */
+	struct want *more;        /* scratch of pull.c: a list of some */
+	struct want *line_prev, *line_next; /* if in_line */
+	link_set announced;                 /* links that said they have it */
+	link_set denied; /* of these, since said Not Found */
+	link_set tried;  /* of these, asked in this round */
+	uint8_t asked;   /* asked from now, or LINK_NONE */
+	uint8_t maker;   /* whose limit it counts against, or LINK_NONE */
+	uint8_t rounds;  /* of asking everybody */
+	bool graft;      /* whoever is asked shall send the run from then on */
+	bool in_line; /* it waits until a link may be asked for more */
+	int64_t due_ms;      /* when to look at it again (I5) */
+	int64_t asked_ms;    /* when it was asked */
+	int64_t hopeless_ms; /* since when nobody has it; -1: somebody has */
+	uint32_t heap_pos;
+};
+
+struct wanted_run {
+	struct identity id;
+	struct want *first;
+	unsigned count;
+	UT_hash_handle hh;
+};
+
+struct wants {
+	struct wanted_run *runs; /* uthash head */
+	struct want **heap;      /* by due_ms */
+	struct want *line;       /* utlist head */
+	uint32_t n, cap;
+	uint32_t made[LINK_SLOTS]; /* on behalf of that link */
+	uint32_t max;
+};
+
+/* An announcement: by whom, when to look at what is new, and what to ask. */
+struct announcement {
+	uint8_t link;
+	bool graft;
+	int64_t due_ms;
+};
+
+void wants_init(struct wants *w, uint32_t max);
+void wants_free(struct wants *w);
+
+/* Notes that a.link has first .. last, none of which may be here. What is
+ * wanted already gets it as one more source. False if a part was refused. */
+bool wants_announce(struct wants *w, const struct identity *run, uint64_t first,
+		    uint64_t last, const struct announcement *a);
+/* The want that has that seq, or NULL. */
+struct want *wants_find(const struct wants *w, const struct identity *run,
+			uint64_t seq);
+/* It came: seq leaves its want, which may end by that. The rest of it, split
+ * in two if it was in the middle, goes on as it was. False when there was no
+ * memory for that: then it is still in. */
+bool wants_take(struct wants *w, struct want *t, uint64_t seq);
+/* The link has not got it after all. */
+void wants_deny(struct wants *w, const struct identity *run, uint64_t first,
+		uint64_t last, uint8_t link, int64_t now_ms);
+/* The link is gone; what was asked from it no longer is and is due now, and so
+ * is what nobody else announced. */
+void wants_forget_link(struct wants *w, uint8_t link, int64_t now_ms);
+/* Cuts off what follows the first `count` messages: a want of its own with
+ * the same sources. NULL when out of memory: nothing changed. */
+struct want *wants_split(struct wants *w, struct want *t, uint64_t count);
+void wants_set_due(struct wants *w, struct want *t, int64_t due_ms);
+void wants_line_up(struct wants *w, struct want *t);
+void wants_leave_line(struct wants *w, struct want *t);
+void wants_drop(struct wants *w, struct want *t);
+/* A want that lies within first .. last, or NULL. */
+struct want *wants_within(const struct wants *w, const struct identity *run,
+			  uint64_t first, uint64_t last);
+/* The one that is due first, or NULL. */
+struct want *wants_next(const struct wants *w);
+
+static inline uint64_t want_size(const struct want *t)
+{
+	return t->last - t->first + 1;
+}
+
+#endif
