@@ -51,6 +51,7 @@ struct origin *gossip_record(struct step *s, const struct identity *id)
 	if (r == NULL)
 		return NULL;
 	r->pinned = identity_equal(id, &s->n->self);
+	r->active_ms = s->now;
 	tree_plant(s, r);
 	return r;
 }

@@ -16,8 +16,11 @@ struct node *node_new(const struct node_options *o)
 	rng_init(&n->rng, o->rng_seed);
 	n->liveness.nonces = rng_u64(&n->rng) & (NONCE_MAX - 1);
 	n->registration.renew_ms = NEVER_MS;
-	overlay_init(n);
 	gossip_init(n);
+	if (!overlay_init(n)) {
+		node_free(n);
+		return NULL;
+	}
 	return n;
 }
 
@@ -26,6 +29,8 @@ void node_free(struct node *n)
 	if (n == NULL)
 		return;
 	gossip_free(n);
+	overlay_free(n);
+	registration_free(n);
 	free(n);
 }
 

@@ -14,7 +14,6 @@
 #include "core/store.h"
 #include "core/wants.h"
 
-#define CANDIDATES_CAP 256 /* overlay.max_candidates may not exceed it */
 #define DIALS_CAP 8        /* at once; config asks for 4 */
 #define ALIASES_CAP 8      /* other addresses at which I met myself */
 #define DEATHS_CAP 64      /* waiting to be reported; more are dropped */
@@ -116,10 +115,11 @@ struct registration {
 	unsigned failures;  /* rounds in a row without a majority */
 	struct addr rotate; /* a non-neighbor drawn from renewal answers (R6) */
 	uint64_t rotate_drawn;
-	struct pending_death deaths[DEATHS_CAP];
-	unsigned death_count;
+	struct pending_death *deaths; /* at most DEATHS_CAP */
+	unsigned death_count, death_cap;
 };
 
+void registration_free(struct node *n);
 void registration_begin(struct step *s, enum round_kind kind);
 void registration_on_seed(struct step *s, const struct ev_seed *ev);
 void registration_tick(struct step *s);
@@ -148,7 +148,7 @@ struct dial {
 };
 
 struct overlay {
-	struct candidate candidates[CANDIDATES_CAP];
+	struct candidate *candidates; /* room for overlay.max_candidates */
 	unsigned candidate_count;
 	struct dial dials[DIALS_CAP];
 	uint32_t dial_ids;
@@ -161,7 +161,9 @@ struct overlay {
 	unsigned alias_count;
 };
 
-void overlay_init(struct node *n);
+/* False when out of memory. */
+bool overlay_init(struct node *n);
+void overlay_free(struct node *n);
 /* True if it was news. via NULL: a seed listed it. */
 bool overlay_candidate(struct step *s, const struct addr *a,
 		       const struct addr *via);

@@ -1,6 +1,7 @@
 /* Whom to dial and when: candidates, dials, repair (R1, R5), rotation (R6). */
 #include "core/node_impl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define REPAIR_JITTER 50 /* percent */
@@ -12,11 +13,20 @@ static const struct config_overlay *limits(const struct node *n)
 	return &n->config->overlay;
 }
 
-void overlay_init(struct node *n)
+bool overlay_init(struct node *n)
 {
+	struct candidate *v = calloc(limits(n)->candidates_max, sizeof *v);
+
+	n->overlay.candidates = v;
 	n->overlay.joining = true;
 	n->overlay.repair_ms = NEVER_MS;
 	n->overlay.urgent_ms = -limits(n)->urgent_interval_ms;
+	return v != NULL;
+}
+
+void overlay_free(struct node *n)
+{
+	free(n->overlay.candidates);
 }
 
 /* --- candidates ------------------------------------------------------- */
@@ -73,7 +83,7 @@ bool overlay_candidate(struct step *s, const struct addr *a,
 	for (unsigned i = 0; i < o->candidate_count; i++)
 		if (addr_equal(&o->candidates[i].addr, a))
 			return false;
-	if (o->candidate_count < max && o->candidate_count < CANDIDATES_CAP)
+	if (o->candidate_count < max)
 		o->candidates[o->candidate_count++] = c;
 	else /* the newest know best who is alive */
 		o->candidates[rng_below(&s->n->rng, o->candidate_count)] = c;

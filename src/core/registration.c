@@ -1,5 +1,6 @@
 #include "core/node_impl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define BUSY_MS 1000 /* R14: a busy seed is asked again after this */
@@ -224,6 +225,29 @@ static void on_register_answer(struct step *s, const struct ev_seed *ev)
 	plan_renewal(s, (int64_t)ev->list->period_ms);
 }
 
+/* Notes a report to be sent; dropped when too many wait, or for want of
+ * memory: others report him as well, and at last his lease runs out. */
+static void add_death(struct registration *g, const struct pending_death *d)
+{
+	if (g->death_count == DEATHS_CAP)
+		return;
+	if (g->death_count == g->death_cap) {
+		unsigned cap = g->death_cap ? g->death_cap * 2 : 4;
+		struct pending_death *v = realloc(g->deaths, cap * sizeof *v);
+
+		if (v == NULL)
+			return;
+		g->deaths = v;
+		g->death_cap = cap;
+	}
+	g->deaths[g->death_count++] = *d;
+}
+
+void registration_free(struct node *n)
+{
+	free(n->registration.deaths);
+}
+
 static void on_death_answer(struct step *s, const struct ev_seed *ev)
 {
 	struct registration *g = &s->n->registration;
@@ -238,11 +262,9 @@ static void on_death_answer(struct step *s, const struct ev_seed *ev)
 			return;
 		}
 	}
-	if (g->death_count < DEATHS_CAP)
-		g->deaths[g->death_count++] =
-			(struct pending_death){ .death = ev->death,
-						.seeds = seed_bit(ev->seed),
-						.due_ms = s->now + BUSY_MS };
+	add_death(g, &(struct pending_death){ .death = ev->death,
+					      .seeds = seed_bit(ev->seed),
+					      .due_ms = s->now + BUSY_MS });
 }
 
 void registration_on_seed(struct step *s, const struct ev_seed *ev)
@@ -285,20 +307,20 @@ void registration_report(struct step *s, const struct identity *id,
 	struct registration *g = &n->registration;
 	int64_t delay = n->config->overlay.report_delay_ms;
 	unsigned seeds = seed_count(n);
-
-	for (unsigned i = 0; i < g->death_count; i++)
-		if (addr_equal(&g->deaths[i].death.id.addr, &id->addr))
-			return;
-	if (g->death_count == DEATHS_CAP || seeds == 0)
-		return;
-	g->deaths[g->death_count++] = (struct pending_death){
+	struct pending_death d = {
 		.death = { .id = *id,
 			   .reporter = n->self.addr,
 			   .reason = reason },
 		.seeds = seeds >= 64 ? UINT64_MAX : seed_bit(seeds) - 1,
-		.due_ms = s->now +
-			  (int64_t)rng_below(&n->rng, (uint64_t)delay + 1),
 	};
+
+	for (unsigned i = 0; i < g->death_count; i++)
+		if (addr_equal(&g->deaths[i].death.id.addr, &id->addr))
+			return;
+	if (seeds == 0)
+		return;
+	d.due_ms = s->now + (int64_t)rng_below(&n->rng, (uint64_t)delay + 1);
+	add_death(g, &d);
 }
 
 static void send_deaths(struct step *s)
