@@ -243,10 +243,8 @@ static void graft(struct step *s, const struct want *t)
 {
 	struct origin *r = origins_find(&s->n->gossip.origins, &t->run->id);
 
-	if (r == NULL)
-		return;
-	r->pruned = (link_set)(r->pruned & ~link_bit(t->asked));
-	tree_feed(s, r, t->asked);
+	if (r != NULL)
+		tree_feed(s, r, t->asked);
 }
 
 static void say_asks(struct step *s, const struct asks *asks, uint8_t slot,

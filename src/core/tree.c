@@ -130,9 +130,12 @@ void tree_spread(struct step *s, struct origin *r)
 	r->eager = willing(s);
 }
 
+/* Whoever grafts us is eager on his side, too: an old Prune is no longer in
+ * force there. */
 void tree_feed(struct step *s, struct origin *r, uint8_t slot)
 {
 	r->eager = (link_set)(r->eager | (link_bit(slot) & willing(s)));
+	r->pruned = (link_set)(r->pruned & ~link_bit(slot));
 }
 
 static void feed_everything(struct step *s, uint8_t slot)
@@ -147,11 +150,7 @@ static void feed_everything(struct step *s, uint8_t slot)
 /* Send me everything, and I do as much for you. */
 static void take_all(struct step *s, uint8_t slot)
 {
-	struct origin *r;
-
 	feed_everything(s, slot);
-	for (r = s->n->gossip.origins.table; r != NULL; r = r->hh.next)
-		r->pruned = (link_set)(r->pruned & ~link_bit(slot));
 	say(s, link_bit(slot), MSG_GRAFT)->graft.all = true;
 	s->n->stats.grafts++;
 }
@@ -182,7 +181,6 @@ static uint8_t graft_elsewhere(struct step *s, struct origin *r, link_set not)
 	if (slot == LINK_NONE)
 		return LINK_NONE;
 	tree_feed(s, r, slot);
-	r->pruned = (link_set)(r->pruned & ~link_bit(slot));
 	return slot;
 }
 

@@ -1,7 +1,7 @@
 /* A node on a table: events in, effects out.
  *
- * After every step it checks I1 and I10 of docs/protocol.md and follows the
- * effects as a shell would: a frame may go only to a link that is there.
+ * After every step it checks I1, I5 and I10 of docs/protocol.md and follows
+ * the effects as a shell would: a frame may go only to a link that is there.
  */
 #ifndef NODE_FIXTURE_H
 #define NODE_FIXTURE_H
@@ -118,6 +118,35 @@ static inline void follow_effect(const struct effect *e, link_set *shadow)
 	}
 }
 
+#define CHECKED_WANTS 4096 /* more are not looked at after each step */
+
+/* I5, and the account of what is asked from each link. */
+static inline void check_wants(const struct node *n)
+{
+	const struct wants *w = &n->gossip.wants;
+	uint64_t asked[LINK_SLOTS] = { 0 };
+
+	for (uint32_t i = 0; i < w->n && w->n <= CHECKED_WANTS; i++) {
+		const struct want *t = w->heap[i];
+
+		assert_true(t->first <= t->last);
+		assert_int_equal(t->heap_pos, i);
+		assert_true(t->due_ms < NEVER_MS);
+		assert_true(i == 0 ||
+			    w->heap[(i - 1) / 2]->due_ms <= t->due_ms);
+		assert_int_equal(t->denied & ~t->announced, 0);
+		if (t->asked == LINK_NONE)
+			continue;
+		assert_true(n->links[t->asked].up);
+		asked[t->asked] += want_size(t);
+	}
+	for (unsigned i = 0; i < LINK_SLOTS && w->n <= CHECKED_WANTS; i++)
+		if (n->links[i].up)
+			assert_int_equal(n->links[i].asked, asked[i]);
+	if (w->n > 0 && !n->gossip.choked)
+		assert_true(node_deadline_ms(n) <= w->heap[0]->due_ms);
+}
+
 static inline void check_step(const struct node *n, const struct event *ev,
 			      int64_t now, const struct effects *fx,
 			      link_set *shadow)
@@ -129,10 +158,17 @@ static inline void check_step(const struct node *n, const struct event *ev,
 	check_links(n);
 	if (n->stopped)
 		return;
+	check_wants(n);
 	assert_true(links_count(n) > 0 || has_plan(n));
 	/* A tick that leaves work behind would make the ticker spin. */
 	if (ev->kind == EV_TICK)
 		assert_true(node_deadline_ms(n) > now);
+}
+
+/* A run that others publish. */
+static inline struct identity other_run(unsigned number)
+{
+	return number_id(300 + number);
 }
 
 /* --- one node ------------------------------------------------------------ */
@@ -237,6 +273,73 @@ static inline const struct effect *said(const struct fixture *f,
 	return NULL;
 }
 
+/* The nth control message of that type to this link, or NULL. */
+static inline const struct message *said_to(const struct fixture *f,
+					    uint8_t slot,
+					    enum message_type type, size_t nth)
+{
+	for (size_t i = 0; i < f->fx.n; i++) {
+		const struct effect *e = &f->fx.v[i];
+
+		if (e->kind == EF_SAY && e->say.type == type &&
+		    (e->links & link_bit(slot)) != 0 && nth-- == 0)
+			return &e->say;
+	}
+	return NULL;
+}
+
+static inline size_t said_count(const struct fixture *f, uint8_t slot,
+				enum message_type type)
+{
+	size_t count = 0;
+
+	while (said_to(f, slot, type, count) != NULL)
+		count++;
+	return count;
+}
+
+/* To which links a Message went. */
+static inline link_set sent_to(const struct fixture *f)
+{
+	link_set set = 0;
+
+	for (size_t i = 0; i < effect_count(f, EF_SEND); i++)
+		set = (link_set)(set | effect_at(f, EF_SEND, i)->links);
+	return set;
+}
+
+static inline size_t sent_count(const struct fixture *f, uint8_t slot)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < effect_count(f, EF_SEND); i++)
+		count +=
+			(effect_at(f, EF_SEND, i)->links & link_bit(slot)) != 0;
+	return count;
+}
+
+static inline struct node_stats stats(const struct fixture *f)
+{
+	return node_stats(f->node);
+}
+
+static inline void check_range(const struct range *r,
+			       const struct identity *run, uint64_t first,
+			       uint64_t last)
+{
+	assert_true(identity_equal(&r->run, run));
+	assert_int_equal(r->first, first);
+	assert_int_equal(r->last, last);
+}
+
+static inline void check_only(const struct range_list *l,
+			      const struct identity *run, uint64_t first,
+			      uint64_t last)
+{
+	assert_int_equal(l->n, 1);
+	check_range(&l->v[0], run, first, last);
+}
+
 /* --- time ---------------------------------------------------------------- */
 
 /* Ticks when they are due, until an effect of that kind comes; false, and the
@@ -273,6 +376,33 @@ static inline bool tick_heard_until(struct fixture *f, enum effect_kind kind,
 				step(f, &(struct event){ .kind = EV_HEARD,
 							 .link = i });
 	}
+	return false;
+}
+
+/* Ticks when they are due, with neighbors that keep sending, until a control
+ * message of that type is said; false, and the time gone, when none was. */
+static inline bool wait_said(struct fixture *f, enum message_type type,
+			     int64_t ms)
+{
+	int64_t end = f->now + ms;
+
+	for (;;) {
+		int64_t due;
+
+		for (uint8_t i = 0; i < LINK_SLOTS; i++)
+			if (f->node->links[i].up)
+				step(f, &(struct event){ .kind = EV_HEARD,
+							 .link = i });
+		due = node_deadline_ms(f->node);
+		if (due > end)
+			break;
+		if (due > f->now)
+			f->now = due;
+		step_kind(f, EV_TICK);
+		if (said(f, type) != NULL)
+			return true;
+	}
+	f->now = end;
 	return false;
 }
 
@@ -369,6 +499,38 @@ static inline uint8_t link_up(struct fixture *f, unsigned number)
 	return slot;
 }
 
+/* A node that waits for no seed, with that many neighbors in slots 0 ..;
+ * the first of them is eager for everything (R7). */
+static inline struct fixture *fixture_with_links(unsigned links)
+{
+	struct fixture *f = fixture_new(1);
+
+	join(f, NULL, 0);
+	for (unsigned i = 0; i < links; i++)
+		assert_int_equal(link_up(f, i), i);
+	return f;
+}
+
+/* The same after changes to f->config. */
+static inline void fixture_relink(struct fixture *f, unsigned links)
+{
+	fixture_renew(f, 1);
+	join(f, NULL, 0);
+	for (unsigned i = 0; i < links; i++)
+		assert_int_equal(link_up(f, i), i);
+}
+
+static inline void link_event(struct fixture *f, uint8_t slot,
+			      enum event_kind kind)
+{
+	step(f, &(struct event){ .kind = kind, .link = slot });
+}
+
+static inline void output_slow(struct fixture *f, bool slow)
+{
+	step(f, &(struct event){ .kind = EV_OUTPUT, .output_slow = slow });
+}
+
 static inline void dial_fails(struct fixture *f, uint32_t dial,
 			      enum dial_result result)
 {
@@ -423,6 +585,71 @@ static inline void hear_bye(struct fixture *f, uint8_t slot)
 	hear(f, slot, &m);
 }
 
+static inline void hear_ranges(struct fixture *f, uint8_t slot,
+			       enum message_type type, const struct range *v,
+			       size_t n)
+{
+	struct message m = { .type = type };
+	struct range_list list = { v, n };
+
+	if (type == MSG_HAVE)
+		m.have.ranges = list;
+	else if (type == MSG_GET_DATA)
+		m.get_data.ranges = list;
+	else
+		m.not_found.ranges = list;
+	hear(f, slot, &m);
+}
+
+static inline void hear_range(struct fixture *f, uint8_t slot,
+			      enum message_type type,
+			      const struct identity *run, uint64_t first,
+			      uint64_t last)
+{
+	struct range r = { *run, first, last };
+
+	hear_ranges(f, slot, type, &r, 1);
+}
+
+/* A Have of the whole store, or a chunk of it. */
+static inline void hear_all(struct fixture *f, uint8_t slot,
+			    const struct range *v, size_t n, bool more)
+{
+	struct message m = { .type = MSG_HAVE };
+
+	m.have.ranges = (struct range_list){ v, n };
+	m.have.all = true;
+	m.have.more = more;
+	hear(f, slot, &m);
+}
+
+static inline void hear_all_range(struct fixture *f, uint8_t slot,
+				  const struct identity *run, uint64_t first,
+				  uint64_t last)
+{
+	struct range r = { *run, first, last };
+
+	hear_all(f, slot, &r, 1, false);
+}
+
+/* Graft or Prune of one run. */
+static inline void hear_run(struct fixture *f, uint8_t slot,
+			    enum message_type type, const struct identity *run)
+{
+	struct message m = { .type = type };
+
+	m.graft.runs = (struct run_list){ run, 1 };
+	hear(f, slot, &m);
+}
+
+static inline void hear_graft_all(struct fixture *f, uint8_t slot)
+{
+	struct message m = { .type = MSG_GRAFT };
+
+	m.graft.all = true;
+	hear(f, slot, &m);
+}
+
 /* A Message with its frame and id. */
 struct letter {
 	struct frame *frame;
@@ -470,14 +697,27 @@ static inline void hear_letter(struct fixture *f, uint8_t slot,
 
 /* Was it news? The node keeps no hold on a letter that fell out of its
  * store. */
-static inline bool hear_new(struct fixture *f, uint8_t slot,
-			    const struct identity *origin, uint64_t seq)
+static inline bool hear_as(struct fixture *f, uint8_t slot,
+			   const struct identity *origin, uint64_t seq,
+			   uint8_t flags)
 {
 	struct letter l = letter_new(origin, seq, "text");
 
-	hear_letter(f, slot, &l);
+	hear_letter_as(f, slot, &l, flags, 0);
 	letter_free(&l);
 	return effect_count(f, EF_DELIVER) == 1;
+}
+
+static inline bool hear_new(struct fixture *f, uint8_t slot,
+			    const struct identity *origin, uint64_t seq)
+{
+	return hear_as(f, slot, origin, seq, 0);
+}
+
+static inline bool hear_recovery(struct fixture *f, uint8_t slot,
+				 const struct identity *origin, uint64_t seq)
+{
+	return hear_as(f, slot, origin, seq, FRAME_RECOVERY);
 }
 
 static inline struct letter publish(struct fixture *f, const char *text)
