@@ -426,10 +426,14 @@ class FakePeer:
         link.send("Peer Request", **fields)
         return link, link.wait("Peer Reply", timeout)
 
-    def link(self, peer, timeout=5.0, **fields):
-        """The same where nothing but acceptance will do. Returns the link."""
+    def link(self, peer, timeout=5.0, graft=True, **fields):
+        """The same where nothing but acceptance will do. Returns the link, on which we are
+        sent every message at once unless graft is False."""
         link, reply = self.ask_link(peer, timeout, **fields)
         assert reply["verdict"] == "accepted", reply
+        if graft:
+            link.send("Graft", runs=[], all=True)
+            link.ping(timeout)  # it has been read
         return link
 
     def accepted(self, timeout=5.0, where=lambda link: True):
