@@ -165,10 +165,13 @@ static inline void check_step(const struct node *n, const struct event *ev,
 		assert_true(node_deadline_ms(n) > now);
 }
 
-/* A run that others publish. */
+/* A run that others publish; any number of them. */
 static inline struct identity other_run(unsigned number)
 {
-	return number_id(300 + number);
+	struct identity id = number_id(300 + number % 100);
+
+	id.incarnation += number / 100;
+	return id;
 }
 
 /* --- one node ------------------------------------------------------------ */
