@@ -171,7 +171,7 @@ static void on_news(struct step *s, struct origin *r, uint8_t slot,
 {
 	struct node *n = s->n;
 	const struct msg_message *m = &f->msg->message;
-	bool recovery = (f->head.flags & FRAME_RECOVERY) != 0;
+	bool recovery = (f->head.flags & FRAME_RECOVERY) != 0, live;
 	struct frame_head head = f->head;
 	struct pulled p;
 	link_set sent;
@@ -183,14 +183,16 @@ static void on_news(struct step *s, struct origin *r, uint8_t slot,
 	n->stats.recovered += recovery;
 	effects_add(s->out, EF_DELIVER);
 	p = pull_took(s, slot, &m->origin, m->seq);
-	if (!recovery || p.graft)
+	live = !recovery || p.graft; /* said now, not before we came */
+	if (live)
 		tree_feed(s, r, slot);
 	sent = spread(s, r, m->seq, f->frame, &head,
 		      (link_set)(p.announced | link_bit(slot)));
 	n->stats.forwarded += sent != 0;
-	if (recovery)
-		return;
-	r->last_link = slot;
+	if (!recovery)
+		r->last_link = slot;
+	if (live)
+		pull_live(s, r, m->seq, slot);
 	pull_hole(s, r, m->seq, slot);
 }
 

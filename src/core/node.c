@@ -102,7 +102,7 @@ static void on_frame(struct step *s, uint8_t slot, const struct ev_frame *f)
 	if (linked)
 		liveness_heard(s, slot);
 	if (f->msg == NULL || f->msg->type == MSG_MESSAGE)
-		gossip_on_message(s, slot, f);
+		gossip_on_message(s, linked ? slot : LINK_NONE, f);
 	else if (linked)
 		on_control(s, slot, f->msg);
 }

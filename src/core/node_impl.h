@@ -323,7 +323,10 @@ void pull_on_not_found(struct step *s, uint8_t slot,
 		       const struct range_list *ranges);
 struct pulled pull_took(struct step *s, uint8_t slot, const struct identity *id,
 			uint64_t seq);
-/* A message of r came as it was said, maybe leaving a hole behind (R16). */
+/* Message seq of r came when it was said: from the first of them on the run
+ * shall be complete (R16). */
+void pull_live(struct step *s, struct origin *r, uint64_t seq, uint8_t slot);
+/* Message seq of r came by that link, maybe leaving a hole below it (R16). */
 void pull_hole(struct step *s, struct origin *r, uint64_t seq, uint8_t slot);
 /* Nobody will bring these any more. */
 void pull_lost(struct step *s, const struct origin *r, uint64_t first,

@@ -19,13 +19,13 @@ struct origin {
 	uint64_t number; /* names the run, never used twice */
 	bool pinned;
 	struct ranges covered; /* seqs ever accepted */
-	uint64_t live_from; /* first seq accepted as it was said; 0: none */
+	uint64_t live_from; /* first seq that came when it was said; 0: none */
 	int64_t active_ms;  /* when the newest came */
 	/* The tree (R7-R12); the business of tree.c. */
 	link_set eager;  /* links that are sent its messages at once */
 	link_set heard;  /* links that announced some of it lately */
-	link_set pruned; /* links told not to send it to us */
-	int64_t pruned_ms;
+	link_set pruned; /* links told lately not to send it to us */
+	int64_t pruned_ms; /* the first of them */
 	uint8_t last_link; /* that brought the newest; LINK_NONE */
 	/* What the store holds of it; the store's business. */
 	struct ranges held; /* which seqs; the newest pieces of them */

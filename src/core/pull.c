@@ -156,7 +156,8 @@ static uint8_t draw_source(struct step *s, link_set from)
 
 static link_set sources(const struct step *s, const struct want *t)
 {
-	return (link_set)(t->announced & ~t->denied & links_up(s->n));
+	return (link_set)((t->announced | t->guessed) & ~t->denied &
+			  links_up(s->n));
 }
 
 /* The wants that are asked for in this step. */
@@ -346,38 +347,59 @@ struct pulled pull_took(struct step *s, uint8_t slot, const struct identity *id,
 	return p;
 }
 
-void pull_hole(struct step *s, struct origin *r, uint64_t seq, uint8_t slot)
+/* Nobody announced first .. last, which is between messages that came. */
+static void want_hole(struct step *s, struct origin *r, uint64_t first,
+		      uint64_t last, uint8_t slot)
 {
-	struct span hole = { r->live_from + 1, seq - 1 };
-	struct announcement a = { .link = slot, .graft = true };
+	struct wants *w = &s->n->gossip.wants;
 	int64_t wait = HOLE_ASKS * ask_after(s->n);
+	struct announcement a = { .link = slot, .graft = true, .guess = true };
+	struct span gap;
 
-	if (r->live_from == 0)
-		r->live_from = seq;
-	if (seq <= r->live_from || slot >= LINK_SLOTS)
-		return;
-	/* The hole that this message made is the one right below it. */
-	for (size_t i = r->covered.n; i > 1; i--) {
-		if (r->covered.v[i - 1].first > seq)
-			continue;
-		if (r->covered.v[i - 1].first < seq)
-			return;
-		if (r->covered.v[i - 2].last + 1 > hole.first)
-			hole.first = r->covered.v[i - 2].last + 1;
-		break;
-	}
-	if (hole.first > hole.last || ranges_has(&r->covered, hole.last))
-		return;
-	if (hole.last - hole.first >= WIDEST) {
-		close_hole(s, r, hole.first, hole.last - WIDEST);
-		hole.first = hole.last - WIDEST + 1;
+	if (last - first >= WIDEST) {
+		close_hole(s, r, first, last - WIDEST);
+		first = last - WIDEST + 1;
 	}
 	if (wait < limits(s->n)->hole_wait_ms)
 		wait = limits(s->n)->hole_wait_ms;
 	a.due_ms = s->now + wait;
-	if (!wants_announce(&s->n->gossip.wants, &r->id, hole.first, hole.last,
-			    &a))
-		s->n->stats.rejected++;
+	while (wants_gap(w, &r->id, first, last, &gap)) {
+		if (!wants_announce(w, &r->id, gap.first, gap.last, &a)) {
+			s->n->stats.rejected++;
+			break;
+		}
+		first = gap.last + 1;
+	}
+}
+
+void pull_live(struct step *s, struct origin *r, uint64_t seq, uint8_t slot)
+{
+	uint64_t newest = r->covered.v[r->covered.n - 1].last;
+	uint64_t from = seq;
+	struct span gap;
+
+	if (r->live_from != 0)
+		return;
+	r->live_from = seq;
+	/* Newer ones may have come before, as history. */
+	while (from < newest && ranges_gap(&r->covered, from, newest, &gap)) {
+		want_hole(s, r, gap.first, gap.last, slot);
+		from = gap.last + 1;
+	}
+}
+
+void pull_hole(struct step *s, struct origin *r, uint64_t seq, uint8_t slot)
+{
+	size_t i = r->covered.n;
+	uint64_t below;
+
+	while (i > 0 && r->covered.v[i - 1].first > seq)
+		i--;
+	if (i < 2 || r->live_from == 0 || r->covered.v[i - 1].first < seq)
+		return;
+	below = r->covered.v[i - 2].last;
+	if (below >= r->live_from)
+		want_hole(s, r, below + 1, seq - 1, slot);
 }
 
 /* --- announcements (R9) ----------------------------------------------- */

@@ -221,10 +221,13 @@ void tree_on_duplicate(struct step *s, struct origin *r, uint8_t slot,
 	    asked_for(s, slot, flags))
 		return;
 	r->eager = (link_set)(r->eager & ~bit);
-	if ((r->pruned & bit) != 0 && s->now - r->pruned_ms < PRUNE_AGAIN_MS)
+	if (s->now - r->pruned_ms >= PRUNE_AGAIN_MS)
+		r->pruned = 0;
+	if ((r->pruned & bit) != 0)
 		return;
+	if (r->pruned == 0)
+		r->pruned_ms = s->now;
 	r->pruned = (link_set)(r->pruned | bit);
-	r->pruned_ms = s->now;
 	say_one_run(s, MSG_PRUNE, slot, &r->id);
 	s->n->stats.prunes++;
 	keep_connected(s, r, bit);
@@ -314,11 +317,10 @@ void tree_link_down(struct step *s, uint8_t slot)
 	for (r = s->n->gossip.origins.table; r != NULL; r = r->hh.next)
 		if (gone && r->last_link == slot)
 			r->last_link = LINK_NONE;
-	if (has_all(s))
-		return;
-	other = draw(s, (link_set)(willing(s) & left));
+	/* No Graft for that: it would close a loop in every run's tree. */
+	other = has_all(s) ? LINK_NONE : draw(s, (link_set)(willing(s) & left));
 	if (other != LINK_NONE)
-		take_all(s, other);
+		s->n->links[other].all = true;
 }
 
 /* --- when we cannot keep up ourselves --------------------------------- */

@@ -10,7 +10,7 @@
 
 static link_set bit(uint8_t link)
 {
-	return (link_set)(1u << link);
+	return (link_set)(link < LINK_SLOTS ? 1u << link : 0);
 }
 
 void wants_init(struct wants *w, uint32_t max)
@@ -243,7 +243,8 @@ static struct want *carve(struct wants *w, struct want *t, uint64_t first,
 static bool may_add(const struct wants *w, const struct wanted_run *r,
 		    uint8_t link)
 {
-	return w->made[link] < w->max && r->count < WANTS_PER_RUN;
+	return (link == LINK_NONE || w->made[link] < w->max) &&
+	       r->count < WANTS_PER_RUN;
 }
 
 static struct want *add_new(struct wants *w, struct wanted_run *r,
@@ -253,7 +254,8 @@ static struct want *add_new(struct wants *w, struct wanted_run *r,
 	struct want t = { .first = s.first,
 			  .last = s.last,
 			  .run = r,
-			  .announced = bit(a->link),
+			  .announced = a->guess ? 0 : bit(a->link),
+			  .guessed = a->guess ? bit(a->link) : 0,
 			  .asked = LINK_NONE,
 			  .maker = a->link,
 			  .graft = a->graft,
@@ -281,7 +283,7 @@ bool wants_announce(struct wants *w, const struct identity *run, uint64_t first,
 	struct want *t, *before = NULL;
 	bool whole = true;
 
-	if (r == NULL && w->made[a->link] < w->max)
+	if (r == NULL && (a->link == LINK_NONE || w->made[a->link] < w->max))
 		r = add_run(w, run);
 	if (r == NULL)
 		return false;
@@ -321,6 +323,21 @@ struct want *wants_find(const struct wants *w, const struct identity *run,
 	return t != NULL && t->first <= seq ? t : NULL;
 }
 
+bool wants_gap(const struct wants *w, const struct identity *run, uint64_t from,
+	       uint64_t to, struct span *gap)
+{
+	struct wanted_run *r = find_run(w, run);
+	struct want *t = r != NULL ? r->first : NULL;
+
+	for (; t != NULL && t->first <= from; t = t->next)
+		if (t->last >= from)
+			from = t->last + 1;
+	if (t != NULL && t->first <= to)
+		to = t->first - 1;
+	*gap = (struct span){ from, to };
+	return from <= to;
+}
+
 bool wants_take(struct wants *w, struct want *t, uint64_t seq)
 {
 	if (t->first == t->last)
@@ -343,7 +360,8 @@ void wants_deny(struct wants *w, const struct identity *run, uint64_t first,
 	struct want *t = r != NULL ? r->first : NULL;
 
 	for (; t != NULL && t->first <= last; t = t->next) {
-		if (t->last < first || (t->announced & bit(link)) == 0)
+		if (t->last < first ||
+		    ((t->announced | t->guessed) & bit(link)) == 0)
 			continue;
 		t = carve(w, t, first, last);
 		t->denied = (link_set)(t->denied | bit(link));
@@ -359,13 +377,15 @@ void wants_forget_link(struct wants *w, uint8_t link, int64_t now_ms)
 	HASH_ITER(hh, w->runs, r, next)
 		for (struct want *t = r->first; t != NULL; t = t->next) {
 			t->announced = (link_set)(t->announced & ~bit(link));
+			t->guessed = (link_set)(t->guessed & ~bit(link));
 			t->denied = (link_set)(t->denied & ~bit(link));
 			t->tried = (link_set)(t->tried & ~bit(link));
 			if (t->maker == link) {
 				t->maker = LINK_NONE;
 				w->made[link]--;
 			}
-			if (t->asked == link || t->announced == 0)
+			if (t->asked == link ||
+			    (t->announced | t->guessed) == 0)
 				wants_set_due(w, t, now_ms);
 			if (t->asked == link)
 				t->asked = LINK_NONE;

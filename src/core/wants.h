@@ -28,6 +28,7 @@ struct want {
 	struct want *more;        /* scratch of pull.c: a list of some */
 	struct want *line_prev, *line_next; /* if in_line */
 	link_set announced;                 /* links that said they have it */
+	link_set guessed; /* that may have it: they had what came after */
 	link_set denied; /* of these, since said Not Found */
 	link_set tried;  /* of these, asked in this round */
 	uint8_t asked;   /* asked from now, or LINK_NONE */
@@ -59,8 +60,9 @@ struct wants {
 
 /* An announcement: by whom, when to look at what is new, and what to ask. */
 struct announcement {
-	uint8_t link;
+	uint8_t link; /* of a guess also LINK_NONE: nobody is known to have it */
 	bool graft;
+	bool guess; /* nobody said so (R16) */
 	int64_t due_ms;
 };
 
@@ -74,6 +76,9 @@ bool wants_announce(struct wants *w, const struct identity *run, uint64_t first,
 /* The want that has that seq, or NULL. */
 struct want *wants_find(const struct wants *w, const struct identity *run,
 			uint64_t seq);
+/* The first stretch within from .. to that is not wanted yet. */
+bool wants_gap(const struct wants *w, const struct identity *run, uint64_t from,
+	       uint64_t to, struct span *gap);
 /* It came: seq leaves its want, which may end by that. The rest of it, split
  * in two if it was in the middle, goes on as it was. False when there was no
  * memory for that: then it is still in. */
