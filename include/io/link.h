@@ -7,7 +7,7 @@
  *
  * Counted: link_hold, link_release. The descriptor is not the link's: whoever
  * made the link closes it, after link_close, when nobody can use it any more.
- * A link knows no protocol: slot, who and owner are its owner's notes.
+ * A link knows no protocol: slot, behind, who and owner are its owner's notes.
  */
 #ifndef IO_LINK_H
 #define IO_LINK_H
@@ -24,7 +24,12 @@
 
 #define LINK_FRAME_OVERHEAD 64 /* bytes counted on top of a queued body */
 #define LINK_DRAIN_MS 2000     /* after Bye, the other side has this long */
-#define LINK_BATCH 64          /* frames in one system call */
+#define LINK_BATCH 64          /* frames in one system call, */
+#define LINK_BATCH_BYTES 65536 /* or so much; room comes back by batches */
+/* Bytes queued that count as nearly none. The kernel holds several times as
+ * much for a neighbor that is behind: the line does not run dry while its
+ * owner thinks of more. */
+#define LINK_LOW 65536
 
 struct link_limits {
 	size_t outbox_max;   /* bytes queued; more is refused */
@@ -55,6 +60,7 @@ struct link {
 	struct channel channel;          /* (c), halves of their own */
 	struct link_limits limits;       /* (c) */
 	atomic_uint_fast64_t *bytes_out; /* (c) may be NULL */
+	void (*drained)(struct link *l); /* (c) see link_watch */
 	struct inbox inbox;              /* (r) */
 	pthread_t writer;                /* (r) */
 	bool has_writer;                 /* (r) */
@@ -65,8 +71,10 @@ struct link {
 	struct link_entry *queue; /* (q) ring */
 	size_t head, count, cap;  /* (q) */
 	size_t backlog;           /* (q) bytes queued or being sent */
-	uint64_t sent;            /* (q) bytes since the start: progress */
+	uint64_t sent;            /* (q) bytes since the start: progress, */
+	int64_t moved_ms;         /* (q) and when there was some last */
 	unsigned waiters;         /* (q) on room */
+	bool watched;             /* (q) drained is to be called */
 	bool flushing;            /* (q) */
 	bool stuck; /* (q) the kernel took less than all: the writer's turn */
 	bool finishing; /* (q) nothing more is queued; half-close when empty */
@@ -76,16 +84,18 @@ struct link {
 	bool slow;               /* (q) */
 	struct link_batch batch; /* (f) */
 
-	uint8_t slot;    /* (o) */
-	struct addr who; /* (o) the other end, for logs */
-	void *owner;     /* (o) */
+	uint8_t slot;       /* (o) */
+	atomic_bool behind; /* (o) written; waiting for it is no use */
+	struct addr who;    /* (o) the other end, for logs */
+	void *owner;        /* (o) */
 };
 
 /* One reference. Takes over t's inbox (t becomes empty but for its fd).
- * NULL when out of memory. */
+ * drained may be NULL if nobody watches. NULL when out of memory. */
 struct talk;
 struct link *link_new(struct talk *t, const struct link_limits *limits,
-		      atomic_uint_fast64_t *bytes_out);
+		      atomic_uint_fast64_t *bytes_out,
+		      void (*drained)(struct link *l));
 struct link *link_hold(struct link *l);
 void link_release(struct link *l);
 
@@ -97,10 +107,16 @@ enum err MUST_CHECK link_queue(struct link *l, const struct frame_head *head,
 void link_flush(struct link *l);
 /* Bytes queued. */
 size_t link_backlog(struct link *l);
-/* Waits until at most `high` bytes are queued or the link is closed; gives up
- * when `stall_ms` pass without any progress, or at the deadline. */
-void link_wait_room(struct link *l, size_t high, int64_t stall_ms,
-		    int64_t deadline_ms);
+/* Waits until at most `high` bytes are queued or the link takes no more at
+ * all; gives up (false) when stall_ms passed without any progress, counted
+ * from since_ms at the earliest, or at the deadline. */
+bool link_wait_room(struct link *l, size_t high, int64_t since_ms,
+		    int64_t stall_ms, int64_t deadline_ms);
+/* Calls `drained` once, as soon as LINK_LOW or less is queued; also if it is
+ * already (but while the kernel takes nothing at all, when it takes some). The
+ * writer thread calls it, holding no lock; not for a link that is finishing,
+ * and not after link_close returned. Never blocks. */
+void link_watch(struct link *l);
 
 /* Nothing more to say: sends what is queued, then half-closes; the reader has
  * LINK_DRAIN_MS to reach the end. Idempotent, never blocks. */

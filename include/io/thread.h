@@ -4,20 +4,23 @@
  * LOCK ORDER, all of it. A thread that holds a lock of the left column may
  * take only what stands to the right of it.
  *
- *   lock          guards                                   may then take
- *   publish.mu    one publisher at a time, its seq         node.mu, outbox.mu,
- *                                                          history.mu
- *   node.mu       the node and the link table of a peer    outbox.mu, queue.mu,
- *                                                          history.mu,
- * seeds.mu, waker.mu outbox.mu     one link's queued frames                 -
- *   history.mu    the last messages of a peer              -
- *   seeds.mu      leases and standing of the seeds         -
- *   registry.mu   a seed's peer list                       -
- *   queue.mu      entries of a pool, of the output queue   waker.mu
- *   conns.mu      the table of connection threads          waker.mu
- *   waker.mu      the descriptor a thread is blocked on    -
- *   log.mu        the log buffer                           -
+ *   lock          guards                                 may then take
+ *   publish.mu    one publisher at a time, its seq       node.mu, outbox.mu,
+ *                                                        history.mu
+ *   node.mu       the node and the links of a peer       outbox.mu, queue.mu,
+ *                                                        history.mu, seeds.mu,
+ *                                                        waker.mu
+ *   outbox.mu     one link's queued frames               -
+ *   history.mu    the last messages of a peer            -
+ *   seeds.mu      leases and standing of the seeds       -
+ *   registry.mu   a seed's peer list                     -
+ *   queue.mu      entries of a pool, of the output queue waker.mu
+ *   conns.mu      the table of connection threads        waker.mu
+ *   waker.mu      the descriptor a thread is blocked on  -
+ *   log.mu        the log buffer                         -
  *
+ * What a lower part calls upwards (a link that drained, an output that caught
+ * up) it calls from a thread of its own and holding none of these.
  * log.mu is a leaf: it may be taken under any other. No lock is held over a
  * call that can block; the one exception is a warning of a peer without a log
  * (--send, --receive): stderr may take up to 100 ms for it.

@@ -12,7 +12,8 @@
 /* --- life ------------------------------------------------------------- */
 
 struct link *link_new(struct talk *t, const struct link_limits *limits,
-		      atomic_uint_fast64_t *bytes_out)
+		      atomic_uint_fast64_t *bytes_out,
+		      void (*drained)(struct link *l))
 {
 	struct link *l = calloc(1, sizeof *l);
 
@@ -27,7 +28,9 @@ struct link *link_new(struct talk *t, const struct link_limits *limits,
 	memset(&t->inbox, 0, sizeof t->inbox);
 	l->limits = *limits;
 	l->bytes_out = bytes_out;
+	l->drained = drained;
 	l->slot = UINT8_MAX;
+	atomic_init(&l->behind, false);
 	mutex_init(&l->mu);
 	cond_init(&l->work);
 	cond_init(&l->room);
@@ -79,8 +82,7 @@ void link_release(struct link *l)
 	free(l);
 }
 
-/* --- the queue -------------------------------------------------------------
- */
+/* --- the queue -------------------------------------------------------- */
 
 static enum err grow_locked(struct link *l) NEEDS(l->mu)
 {
@@ -142,45 +144,68 @@ size_t link_backlog(struct link *l)
 	return n;
 }
 
-void link_wait_room(struct link *l, size_t high, int64_t stall_ms,
-		    int64_t deadline_ms)
+/* Nobody waits for a link that takes nothing any more. */
+static bool has_room_locked(const struct link *l, size_t high) NEEDS(l->mu)
 {
-	int64_t stall = clock_ms() + stall_ms;
-	uint64_t seen;
+	return l->backlog <= high || l->finishing || l->closed;
+}
+
+bool link_wait_room(struct link *l, size_t high, int64_t since_ms,
+		    int64_t stall_ms, int64_t deadline_ms)
+{
+	bool room;
 
 	mutex_lock(&l->mu);
-	seen = l->sent;
 	l->waiters++;
-	while (l->backlog > high && !l->closed) {
-		int64_t until = stall < deadline_ms ? stall : deadline_ms;
+	while (!has_room_locked(l, high)) {
+		int64_t moved = l->moved_ms > since_ms ? l->moved_ms : since_ms;
+		int64_t until = moved + stall_ms;
 
-		if (!cond_wait_until(&l->room, &l->mu, until) &&
-		    l->sent == seen)
+		if (until > deadline_ms)
+			until = deadline_ms;
+		if (clock_ms() >= until)
 			break;
-		if (clock_ms() >= deadline_ms)
-			break;
-		if (l->sent != seen) {
-			seen = l->sent;
-			stall = clock_ms() + stall_ms;
-		}
+		cond_wait_until(&l->room, &l->mu, until);
+		/* Who woke up this late was stopped or starved himself, and
+		 * his writer with him: that says nothing about the link. */
+		if (clock_ms() - until > stall_ms)
+			since_ms = clock_ms();
 	}
+	room = has_room_locked(l, high);
 	l->waiters--;
+	mutex_unlock(&l->mu);
+	return room;
+}
+
+/* Little is left of a watched outbox. Who is leaving needs no more. */
+static bool drained_locked(const struct link *l) NEEDS(l->mu)
+{
+	return l->watched && !l->finishing && l->backlog <= LINK_LOW;
+}
+
+void link_watch(struct link *l)
+{
+	mutex_lock(&l->mu);
+	l->watched = true;
+	if (drained_locked(l))
+		cond_signal(&l->work);
 	mutex_unlock(&l->mu);
 }
 
-/* --- sending -----------------------------------------------------------------
- */
+/* --- sending ---------------------------------------------------------- */
 
-/* Moves up to LINK_BATCH entries into the batch and seals them. */
+/* Moves entries into the batch and seals them. */
 static enum err load_locked(struct link *l) NEEDS(l->mu)
 {
 	struct link_batch *b = &l->batch;
 	const struct iovec *sealed;
 	int n = 0, sealed_n = 0;
+	size_t bytes = 0;
 	enum err e;
 
 	b->count = 0;
-	while (b->count < LINK_BATCH && l->count > 0) {
+	while (b->count < LINK_BATCH && bytes < LINK_BATCH_BYTES &&
+	       l->count > 0) {
 		struct link_entry *en = &b->entries[b->count++];
 
 		*en = l->queue[l->head];
@@ -189,6 +214,7 @@ static enum err load_locked(struct link *l) NEEDS(l->mu)
 		b->vectors[n++] = (struct iovec){ en->head, FRAME_HEAD_BYTES };
 		b->vectors[n++] = (struct iovec){ en->frame->body,
 						  en->frame->body_bytes };
+		bytes += entry_bytes(en);
 	}
 	e = channel_seal(&l->channel, b->vectors, n, &sealed, &sealed_n);
 	if (e != ERR_OK)
@@ -241,6 +267,17 @@ static void half_close_locked(struct link *l) NEEDS(l->mu)
 	cond_signal(&l->work);
 }
 
+static void sent_locked(struct link *l, size_t n) NEEDS(l->mu)
+{
+	advance(&l->batch, n);
+	l->sent += n;
+	if (n > 0)
+		l->moved_ms = clock_ms();
+	if (l->bytes_out != NULL)
+		atomic_fetch_add_explicit(l->bytes_out, n,
+					  memory_order_relaxed);
+}
+
 /* Sends until the queue is empty or the kernel takes no more. The caller set
  * flushing; the lock is let go around each system call. */
 static void pump_locked(struct link *l) NEEDS(l->mu)
@@ -264,11 +301,7 @@ static void pump_locked(struct link *l) NEEDS(l->mu)
 			abort_locked(l);
 			break;
 		}
-		advance(&l->batch, sent);
-		l->sent += sent;
-		if (l->bytes_out != NULL)
-			atomic_fetch_add_explicit(l->bytes_out, sent,
-						  memory_order_relaxed);
+		sent_locked(l, sent);
 		if (l->batch.left > 0) {
 			l->stuck = true;
 			break;
@@ -284,7 +317,7 @@ static void flush_locked(struct link *l) NEEDS(l->mu)
 	l->flushing = true;
 	pump_locked(l);
 	l->flushing = false;
-	if (l->stuck)
+	if (l->stuck || drained_locked(l))
 		cond_signal(&l->work);
 	if (l->waiters > 0)
 		cond_broadcast(&l->room);
@@ -316,14 +349,16 @@ static void push_locked(struct link *l, int64_t deadline_ms) NEEDS(l->mu)
 	}
 }
 
-/* Sends until the kernel took all. Slow is who took too little in a window;
- * after a Bye nobody waits longer than for the end of the link. */
+/* Sends until the kernel took all, or there is something to tell. Slow is who
+ * took too little in a window; after a Bye nobody waits longer than for the
+ * end of the link. */
 static void write_stuck_locked(struct link *l) NEEDS(l->mu)
 {
 	int64_t window = clock_ms() + l->limits.slow_ms;
 	uint64_t begun = l->sent;
 
-	while (l->stuck && !l->closed) {
+	/* Telling begins the window anew; it follows upon progress. */
+	while (l->stuck && !l->closed && !drained_locked(l)) {
 		bool last = l->finishing && l->drain_ms < window;
 
 		push_locked(l, last ? l->drain_ms : window);
@@ -341,13 +376,25 @@ static void write_stuck_locked(struct link *l) NEEDS(l->mu)
 	}
 }
 
+/* From this thread and without the lock, so that whoever drained the outbox
+ * never finds himself inside of the callback, or of his own locks. */
+static void tell_drained_locked(struct link *l) NEEDS(l->mu)
+{
+	l->watched = false;
+	mutex_unlock(&l->mu);
+	l->drained(l);
+	mutex_lock(&l->mu);
+}
+
 static void *write_link(void *arg)
 {
 	struct link *l = arg;
 
 	mutex_lock(&l->mu);
 	while (!l->closed) {
-		if (l->stuck && !l->flushing)
+		if (drained_locked(l))
+			tell_drained_locked(l);
+		else if (l->stuck && !l->flushing)
 			write_stuck_locked(l);
 		else if (!l->finishing)
 			cond_wait(&l->work, &l->mu);
@@ -375,6 +422,7 @@ void link_finish(struct link *l)
 		l->finishing = true;
 		l->drain_ms = clock_ms() + LINK_DRAIN_MS;
 		cond_broadcast(&l->work);
+		cond_broadcast(&l->room);
 		if (!l->flushing && !l->stuck)
 			flush_locked(l);
 	}

@@ -2,6 +2,7 @@
 
 #include "io/clock.h"
 #include "peer/hub_impl.h"
+#include "peer/output.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,54 @@ static void one_step(struct hub *h, const struct event *ev,
 	mutex_unlock(&h->mu);
 	work_flush(&w);
 	work_release(&w);
+}
+
+/* --- waiting for room ------------------------------------------------- */
+
+/* Those of w that are more than high behind, still. */
+static void give_up_on(struct hub *h, const struct work *w, size_t high)
+{
+	struct work after = { .n = 0 };
+	link_set full = 0;
+
+	mutex_lock(&h->mu);
+	for (size_t i = 0; i < w->n; i++) {
+		struct link *l = w->touched[i];
+
+		if (l->slot != LINK_NONE && !atomic_load(&l->behind) &&
+		    link_backlog(l) > high)
+			full |= (link_set)(1u << l->slot);
+	}
+	hub_full_locked(h, full, &after);
+	retime_locked(h);
+	mutex_unlock(&h->mu);
+	work_flush(&after);
+	work_release(&after);
+}
+
+static void wait_room(struct hub *h, struct work *w, size_t high,
+		      int64_t stall_ms, int64_t bound_ms)
+{
+	if (!work_wait(w, high, stall_ms, bound_ms))
+		give_up_on(h, w, high);
+}
+
+/* Flow: a reader waits for who takes what it forwards.
+ *
+ * High is half of an outbox. Above it must fit what still comes when nobody
+ * waited in vain: one batch (64 KiB) of each of twelve readers and 1 MiB of
+ * answers. And it is more than outbox_high, where publishers wait: messages
+ * are held back where they are made rather than on their way.
+ * Progress extends the wait: a neighbor that takes bytes, however busy its
+ * machine, is worth more than one that has to ask for every message. Only
+ * forward_wait without a byte ends it, and slow_ms whatever happens. It cannot
+ * last: peers that wait for each other in a circle all end after forward_wait,
+ * and a link that was given up is not waited for again until it drained. */
+static void wait_forwarded(struct hub *h, struct work *w)
+{
+	const struct config_gossip *c = &h->peer->config->gossip;
+
+	wait_room(h, w, c->outbox_max / 2, c->forward_wait_ms, c->slow_ms);
 }
 
 /* --- events ----------------------------------------------------------- */
@@ -85,7 +134,6 @@ static void frame_event(struct event *ev, struct link *l, struct parcel *p)
 void hub_on_frames(struct hub *h, struct link *l, struct parcel *const *p,
 		   size_t n)
 {
-	const struct config_gossip *c = &h->peer->config->gossip;
 	struct work w = { .n = 0 };
 	struct event ev;
 
@@ -98,8 +146,7 @@ void hub_on_frames(struct hub *h, struct link *l, struct parcel *const *p,
 	retime_locked(h);
 	mutex_unlock(&h->mu);
 	work_flush(&w);
-	/* Above half of an outbox this reader stops taking more in. */
-	work_wait(&w, c->outbox_max / 2, c->forward_wait_ms, c->slow_ms);
+	wait_forwarded(h, &w);
 	work_release(&w);
 }
 
@@ -131,6 +178,42 @@ void hub_on_down(struct hub *h, struct link *l, enum down_cause cause)
 	work_release(&w);
 }
 
+void hub_on_drained(struct hub *h, struct link *l)
+{
+	struct event ev = { .kind = EV_DRAINED };
+	struct work w = { .n = 0 };
+
+	mutex_lock(&h->mu);
+	if (atomic_exchange(&l->behind, false))
+		log_event(h->peer->log, LOG_INFO, KIND_PEER, WAY_NONE,
+			  "drained", &l->who, "%s", "takes messages again");
+	if (l->slot != LINK_NONE) {
+		ev.link = l->slot;
+		hub_step_locked(h, &ev, &(struct subject){ 0 }, &w);
+		retime_locked(h);
+	}
+	mutex_unlock(&h->mu);
+	work_flush(&w);
+	work_release(&w);
+}
+
+void hub_on_output(struct hub *h)
+{
+	struct event ev = { .kind = EV_OUTPUT, .output_slow = false };
+	struct work w = { .n = 0 };
+
+	mutex_lock(&h->mu);
+	/* It may be slow again by now. */
+	if (h->output_slow && !output_is_slow(h->peer->output)) {
+		h->output_slow = false;
+		hub_step_locked(h, &ev, &(struct subject){ 0 }, &w);
+		retime_locked(h);
+	}
+	mutex_unlock(&h->mu);
+	work_flush(&w);
+	work_release(&w);
+}
+
 void hub_on_seed(struct hub *h, const struct ev_seed *answer)
 {
 	struct event ev = { .kind = EV_SEED, .seed = *answer };
@@ -150,6 +233,16 @@ uint64_t hub_next_seq(struct hub *h)
 	return seq;
 }
 
+static link_set slots_locked(const struct work *w)
+{
+	link_set set = 0;
+
+	for (size_t i = 0; i < w->n; i++)
+		if (w->touched[i]->slot != LINK_NONE)
+			set |= (link_set)(1u << w->touched[i]->slot);
+	return set;
+}
+
 bool hub_publish(struct hub *h, struct parcel *p)
 {
 	struct event ev = { .kind = EV_PUBLISH,
@@ -161,8 +254,10 @@ bool hub_publish(struct hub *h, struct parcel *p)
 
 	mutex_lock(&h->mu);
 	stopping = h->stopping;
-	if (!stopping)
+	if (!stopping) {
 		hub_step_locked(h, &ev, &(struct subject){ .parcel = p }, &w);
+		h->published_to = slots_locked(&w);
+	}
 	mutex_unlock(&h->mu);
 	work_flush(&w);
 	work_release(&w);
@@ -176,10 +271,11 @@ void hub_wait_room(struct hub *h)
 
 	mutex_lock(&h->mu);
 	for (unsigned i = 0; i < LINK_SLOTS; i++)
-		if (h->links[i] != NULL)
+		if ((h->published_to & 1u << i) != 0 && h->links[i] != NULL)
 			work_touch(&w, h->links[i]);
 	mutex_unlock(&h->mu);
-	work_wait(&w, c->outbox_high, c->publish_wait_ms, c->publish_wait_ms);
+	wait_room(h, &w, c->outbox_high, c->publish_wait_ms,
+		  c->publish_wait_ms);
 	work_release(&w);
 }
 

@@ -38,19 +38,24 @@ bool hub_on_dialed(struct hub *h, uint32_t dial, enum dial_result result,
 void hub_mark_seen(struct hub *h, struct parcel *const *p, size_t n,
 		   bool *seen);
 /* Frames of one link, in order; an unparsed parcel is a known duplicate. Waits
- * a bounded time when neighbors do not take what is forwarded. */
+ * a bounded time when neighbors do not take what is forwarded; a neighbor that
+ * then still did not is told to the node (EV_FULL). */
 void hub_on_frames(struct hub *h, struct link *l, struct parcel *const *p,
 		   size_t n);
 void hub_on_heard(struct hub *h, struct link *l);
 void hub_on_down(struct hub *h, struct link *l, enum down_cause cause);
+/* Little is left to send on a watched link (its writer thread). */
+void hub_on_drained(struct hub *h, struct link *l);
+/* The output has caught up (its thread). */
+void hub_on_output(struct hub *h);
 void hub_on_seed(struct hub *h, const struct ev_seed *ev);
 
 uint64_t hub_next_seq(struct hub *h);
 /* An own message with that seq. The caller holds publish_mu since
  * hub_next_seq. False: the peer is stopping and the message was not sent. */
 bool hub_publish(struct hub *h, struct parcel *p);
-/* Waits while a neighbor is far behind, at most [gossip] publish_wait. The
- * caller holds no lock. */
+/* Waits while a neighbor that was sent the last own message is far behind, at
+ * most [gossip] publish_wait; then it is EV_FULL. The caller holds no lock. */
 void hub_wait_room(struct hub *h);
 /* False: no neighbor until the deadline, or the peer stops. */
 bool hub_wait_neighbor(struct hub *h, int64_t deadline_ms);

@@ -4,6 +4,7 @@
 
 #include "io/clock.h"
 #include "io/sock.h"
+#include "peer/detail.h"
 #include "peer/dialer.h"
 #include "peer/output.h"
 #include "peer/seeds.h"
@@ -27,12 +28,17 @@ void work_flush(struct work *w)
 		link_flush(w->touched[i]);
 }
 
-void work_wait(struct work *w, size_t high, int64_t stall_ms, int64_t bound_ms)
+bool work_wait(struct work *w, size_t high, int64_t stall_ms, int64_t bound_ms)
 {
-	int64_t deadline = clock_ms() + bound_ms;
+	int64_t begun = clock_ms(); /* of all: stalls are waited out together */
+	bool room = true;
 
 	for (size_t i = 0; i < w->n; i++)
-		link_wait_room(w->touched[i], high, stall_ms, deadline);
+		if (!atomic_load(&w->touched[i]->behind) &&
+		    !link_wait_room(w->touched[i], high, begun, stall_ms,
+				    begun + bound_ms))
+			room = false;
+	return room;
 }
 
 void work_release(struct work *w)
@@ -108,8 +114,7 @@ static void log_said(struct hub *h, const struct link *l,
 		log_event(log, LOG_INFO, KIND_PEER, WAY_OUT, name, &l->who,
 			  "%zu peers", m->peer_list.peers.n);
 	else
-		log_event(log, LOG_DEBUG, KIND_PLAIN, WAY_OUT, name, &l->who,
-			  "%s", "");
+		detail_log(log, WAY_OUT, &l->who, m);
 }
 
 static void say_locked(struct hub *h, struct work *w, const struct effect *e)
@@ -184,6 +189,7 @@ static void unlink_locked(struct hub *h, struct work *w, const struct effect *e)
 	if (l == NULL)
 		return;
 	h->links[e->link] = NULL;
+	h->overflowed &= (link_set) ~(1u << e->link); /* not the next one's */
 	l->slot = LINK_NONE;
 	if (e->unlink.cause == UNLINK_BYE_SENT)
 		bye_locked(h, w, l, e->unlink.bye);
@@ -200,12 +206,29 @@ static void unlink_locked(struct hub *h, struct work *w, const struct effect *e)
 
 /* --- effects: all of them --------------------------------------------- */
 
-static void deliver(struct hub *h, struct parcel *p)
+static void deliver_locked(struct hub *h, struct parcel *p) NEEDS(h->mu)
 {
 	p->delivered = true;
 	history_add(&h->peer->history, p, false);
-	if (h->peer->options->receive)
-		output_message(h->peer->output, p);
+	if (h->peer->options->receive && output_message(h->peer->output, p))
+		h->output_filled = true;
+}
+
+/* A reader of our output hears of it there, in its place. */
+static void lose(struct hub *h, const struct range *r)
+{
+	struct peer *p = h->peer;
+
+	if (p->options->receive)
+		output_gap(p->output, r);
+	if (!p->options->receive || p->log != NULL)
+		log_event(p->log, LOG_WARN, KIND_WARNING, WAY_NONE, "lost",
+			  &r->run.addr,
+			  "%llu messages, seq %llu to %llu: nobody has them "
+			  "any more",
+			  (unsigned long long)(r->last - r->first + 1),
+			  (unsigned long long)r->first,
+			  (unsigned long long)r->last);
 }
 
 static void keep_found_locked(struct hub *h, const struct effect *e)
@@ -292,15 +315,20 @@ static void apply_locked(struct hub *h, const struct effect *e,
 		seeds_leave(h->peer->seeds, node_self(h->node));
 		break;
 	case EF_DELIVER:
-		deliver(h, on->parcel);
+		deliver_locked(h, on->parcel);
 		break;
 	case EF_FOUND:
 	case EF_NOT_FOUND:
 		keep_found_locked(h, e);
 		break;
-	case EF_CHECK: /* step_locked: it leads to another step */
 	case EF_WATCH:
+		if (h->links[e->link] != NULL)
+			link_watch(h->links[e->link]);
+		break;
 	case EF_LOST:
+		lose(h, &e->lost);
+		break;
+	case EF_CHECK: /* hub_step_locked: it leads to another step */
 		break;
 	case EF_SYNCED:
 	case EF_SETTLED:
@@ -325,10 +353,54 @@ static void follow_up_locked(struct hub *h, link_set set,
 	}
 }
 
+void hub_full_locked(struct hub *h, link_set full, struct work *w)
+{
+	full &= (link_set)~w->told_full;
+	w->told_full |= full;
+	for (unsigned i = 0; i < LINK_SLOTS; i++) {
+		struct link *l = h->links[i];
+
+		if ((full & 1u << i) != 0 && l != NULL &&
+		    !atomic_exchange(&l->behind, true))
+			log_event(h->peer->log, LOG_INFO, KIND_PEER, WAY_NONE,
+				  "behind", &l->who, "%zu bytes wait for it",
+				  link_backlog(l));
+	}
+	follow_up_locked(h, full, &(struct event){ .kind = EV_FULL }, w);
+}
+
+static void output_filled_locked(struct hub *h, struct work *w) NEEDS(h->mu)
+{
+	struct event ev = { .kind = EV_OUTPUT, .output_slow = true };
+
+	if (h->output_slow)
+		return;
+	h->output_slow = true;
+	hub_step_locked(h, &ev, &(struct subject){ 0 }, w);
+}
+
+/* Steps that the effects of the last one made necessary. */
+static void after_effects_locked(struct hub *h, link_set quiet,
+				 link_set waiting, struct work *w) NEEDS(h->mu)
+{
+	link_set over = h->overflowed;
+	bool filled = h->output_filled;
+
+	h->overflowed = 0;
+	h->output_filled = false;
+	follow_up_locked(h, quiet, &(struct event){ .kind = EV_CHECKED }, w);
+	follow_up_locked(
+		h, waiting,
+		&(struct event){ .kind = EV_CHECKED, .bytes_wait = true }, w);
+	hub_full_locked(h, over, w);
+	if (filled)
+		output_filled_locked(h, w);
+}
+
 void hub_step_locked(struct hub *h, const struct event *ev,
 		     const struct subject *on, struct work *w)
 {
-	link_set quiet = 0, waiting = 0, over;
+	link_set quiet = 0, waiting = 0;
 
 	node_step(h->node, clock_ms(), ev, &h->effects);
 	for (size_t i = 0; i < h->effects.n; i++) {
@@ -339,19 +411,5 @@ void hub_step_locked(struct hub *h, const struct event *ev,
 		else
 			apply_locked(h, e, on, w);
 	}
-	over = h->overflowed;
-	h->overflowed = 0;
-	if (quiet != 0)
-		follow_up_locked(h, quiet,
-				 &(struct event){ .kind = EV_CHECKED }, w);
-	if (waiting != 0)
-		follow_up_locked(h, waiting,
-				 &(struct event){ .kind = EV_CHECKED,
-						  .bytes_wait = true },
-				 w);
-	if (over != 0)
-		follow_up_locked(
-			h, over,
-			&(struct event){ .kind = EV_DOWN, .down = DOWN_SLOW },
-			w);
+	after_effects_locked(h, quiet, waiting, w);
 }

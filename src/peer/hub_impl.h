@@ -12,24 +12,28 @@ struct hub {
 	struct node *node;              /* (n) */
 	struct effects effects;         /* (n) */
 	struct link *links[LINK_SLOTS]; /* (n) a reference each */
-	link_set overflowed;  /* (n) to be taken down after the effects */
-	struct cond tick;     /* the deadline moved, or stop */
-	struct cond changed;  /* links, answers, stop: for who waits */
-	int64_t tick_ms;      /* (n) when the ticker will look next */
-	uint64_t synced;      /* (n) EF_SYNCED so far */
-	struct hash found_id; /* (n) last answer to EV_FIND */
-	struct frame *found;  /* (n) NULL: nobody had it */
-	uint64_t finds;       /* (n) answers so far */
-	bool settled;         /* (n) EF_SETTLED came */
-	bool stopping;        /* (n) */
-	pthread_t ticker;     /* (t) */
-	bool has_ticker;      /* (t) */
+	link_set overflowed;   /* (n) EV_FULL is due after the effects */
+	bool output_filled;    /* (n) likewise EV_OUTPUT */
+	bool output_slow;      /* (n) as the node was told last */
+	link_set published_to; /* (n) links the last own message went to */
+	struct cond tick;      /* the deadline moved, or stop */
+	struct cond changed;   /* links, answers, stop: for who waits */
+	int64_t tick_ms;       /* (n) when the ticker will look next */
+	uint64_t synced;       /* (n) EF_SYNCED so far */
+	struct hash found_id;  /* (n) last answer to EV_FIND */
+	struct frame *found;   /* (n) NULL: nobody had it */
+	uint64_t finds;        /* (n) answers so far */
+	bool settled;          /* (n) EF_SETTLED came */
+	bool stopping;         /* (n) */
+	pthread_t ticker;      /* (t) */
+	bool has_ticker;       /* (t) */
 };
 
 /* What one locked section left to do without the lock. */
 struct work {
 	struct link *touched[2 * LINK_SLOTS]; /* a reference each */
 	size_t n;
+	link_set told_full; /* EV_FULL was stepped: once in a section */
 };
 
 /* What the event of a step was about, for the effects. */
@@ -43,12 +47,18 @@ struct subject {
 void hub_step_locked(struct hub *h, const struct event *ev,
 		     const struct subject *on, struct work *w) NEEDS(h->mu);
 
+/* EV_FULL for those of the links that were not told in this section: a full
+ * link that the answer overflows again would be told for ever. From here on
+ * nobody waits for them, until EV_DRAINED. */
+void hub_full_locked(struct hub *h, link_set full, struct work *w) NEEDS(h->mu);
+
 /* Remembers a link that was given something to send. */
 void work_touch(struct work *w, struct link *l);
 /* Without the lock: sends what the sockets take; waits until at most `high`
- * bytes are left on each; lets the links go. */
+ * bytes are left on each (link_wait_room; false: some did not make it); lets
+ * the links go. */
 void work_flush(struct work *w);
-void work_wait(struct work *w, size_t high, int64_t stall_ms, int64_t bound_ms);
+bool work_wait(struct work *w, size_t high, int64_t stall_ms, int64_t bound_ms);
 void work_release(struct work *w);
 
 #endif

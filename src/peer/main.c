@@ -153,13 +153,19 @@ static int open_server(struct peer *p, const struct addr *listen,
 	return fail(text, strerror(errno));
 }
 
+static void on_caught_up(struct peer *p)
+{
+	hub_on_output(p->hub);
+}
+
 static enum err start_parts(struct peer *p, const struct node_options *no)
 {
 	struct output_config oc = { .fd = STDOUT_FILENO,
 				    .max_bytes = p->config->gossip.output_max,
 				    .count = p->options->count,
 				    .json = p->options->json,
-				    .peer = p };
+				    .peer = p,
+				    .caught_up = on_caught_up };
 	enum err e = output_start(&p->output, &oc);
 
 	if (e == ERR_OK)

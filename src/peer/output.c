@@ -27,8 +27,8 @@ struct item {
 	enum item_kind kind;
 	struct parcel *parcel; /* MESSAGE */
 	struct buf text;       /* TEXT */
-	struct identity run;   /* GAP, with the seqs not printed */
-	uint64_t first, last;
+	struct range gap;      /* GAP: the messages not printed, since */
+	bool nobody; /* nobody had them; else since they did not fit */
 };
 
 /* (c) constant, (q) mu, (w) the writing thread */
@@ -44,6 +44,7 @@ struct output {
 	struct item *head, **tail; /* (q) */
 	struct item *last_gap;     /* (q) the tail if it is a gap */
 	size_t bytes;              /* (q) */
+	bool slow;                 /* (q) see output_message */
 	unsigned gaps;             /* (q) */
 	uint64_t lost;             /* (q) */
 	uint64_t unnamed;          /* (q) lost, and no gap says which */
@@ -114,22 +115,34 @@ void output_format(struct buf *b, const struct parcel *p, bool json,
 	buf_char(b, '\n');
 }
 
+static uint64_t range_size(const struct range *r)
+{
+	return r->last - r->first + 1;
+}
+
+/* Who reads JSON finds every gap among the messages; what nobody had is no
+ * trouble of his that stderr should tell him of as well. */
 static void format_gap(struct output *o, const struct item *i)
 {
+	const struct range *r = &i->gap;
 	char origin[ADDR_TEXT_MAX];
 
-	addr_format(&i->run.addr, origin);
+	addr_format(&r->run.addr, origin);
 	if (o->config.json)
 		buf_fmt(&o->out,
 			"{\"event\":\"gap\",\"origin\":\"%s\","
 			"\"incarnation\":%llu,\"first\":%llu,\"last\":%llu}\n",
-			origin, (unsigned long long)i->run.incarnation,
-			(unsigned long long)i->first,
-			(unsigned long long)i->last);
-	complain("peer: %llu messages not printed, stdout was not read: "
-		 "%s seq %llu to %llu\n",
-		 (unsigned long long)(i->last - i->first + 1), origin,
-		 (unsigned long long)i->first, (unsigned long long)i->last);
+			origin, (unsigned long long)r->run.incarnation,
+			(unsigned long long)r->first,
+			(unsigned long long)r->last);
+	if (o->config.json && i->nobody)
+		return;
+	complain("peer: %llu messages %s: %s seq %llu to %llu\n",
+		 (unsigned long long)range_size(r),
+		 i->nobody ? "lost in the network, nobody has them any more"
+			   : "not printed, stdout was not read",
+		 origin, (unsigned long long)r->first,
+		 (unsigned long long)r->last);
 }
 
 /* --- the queue -------------------------------------------------------- */
@@ -163,33 +176,44 @@ static void append_locked(struct output *o, struct item *i) NEEDS(o->mu)
 	cond_signal(&o->work);
 }
 
-/* The message does not fit: note it where it would have stood. */
-static void miss_locked(struct output *o, const struct msg_message *m)
+/* Notes a gap where its messages would have stood; the last one grows. */
+static void gap_locked(struct output *o, const struct range *r, bool nobody)
 	NEEDS(o->mu)
 {
 	struct item *gap = o->last_gap;
-	bool same = gap != NULL && identity_equal(&gap->run, &m->origin);
 
-	o->lost++;
-	if (same && m->seq == gap->last + 1) {
-		gap->last = m->seq;
+	if (gap != NULL && gap->nobody == nobody &&
+	    identity_equal(&gap->gap.run, &r->run) &&
+	    r->first == gap->gap.last + 1) {
+		gap->gap.last = r->last;
 		return;
 	}
 	gap = o->gaps < GAPS_MAX ? calloc(1, sizeof *gap) : NULL;
 	if (gap == NULL) {
-		o->unnamed++;
+		o->unnamed += range_size(r);
 		return;
 	}
 	gap->kind = ITEM_GAP;
-	gap->run = m->origin;
-	gap->first = gap->last = m->seq;
+	gap->gap = *r;
+	gap->nobody = nobody;
 	o->gaps++;
 	append_locked(o, gap);
 }
 
-void output_message(struct output *o, struct parcel *p)
+/* The message does not fit. */
+static void miss_locked(struct output *o, const struct msg_message *m)
+	NEEDS(o->mu)
+{
+	struct range r = { .run = m->origin, .first = m->seq, .last = m->seq };
+
+	o->lost++;
+	gap_locked(o, &r, false);
+}
+
+bool output_message(struct output *o, struct parcel *p)
 {
 	struct item *i = calloc(1, sizeof *i);
+	bool slow;
 
 	mutex_lock(&o->mu);
 	if (o->ended || o->closing) {
@@ -204,8 +228,29 @@ void output_message(struct output *o, struct parcel *p)
 		i->kind = ITEM_MESSAGE;
 		i->parcel = parcel_hold(p);
 		append_locked(o, i);
+		o->slow = o->slow || o->bytes > o->config.max_bytes / 2;
 	}
+	slow = o->slow;
 	mutex_unlock(&o->mu);
+	return slow;
+}
+
+void output_gap(struct output *o, const struct range *r)
+{
+	mutex_lock(&o->mu);
+	if (!o->ended && !o->closing)
+		gap_locked(o, r, true);
+	mutex_unlock(&o->mu);
+}
+
+bool output_is_slow(struct output *o)
+{
+	bool slow;
+
+	mutex_lock(&o->mu);
+	slow = o->slow;
+	mutex_unlock(&o->mu);
+	return slow;
 }
 
 void output_text(struct output *o, struct buf *b)
@@ -328,22 +373,43 @@ static bool print_item(struct output *o, const struct item *i)
 	return false;
 }
 
+static struct item *take_locked(struct output *o) NEEDS(o->mu)
+{
+	struct item *i = o->head;
+
+	if (i == NULL)
+		return NULL;
+	o->head = i->next;
+	if (o->head == NULL)
+		o->tail = &o->head;
+	if (i == o->last_gap)
+		o->last_gap = NULL;
+	o->gaps -= i->kind == ITEM_GAP;
+	o->bytes -= item_bytes(i);
+	return i;
+}
+
+/* A quarter, not a half: between slow and caught up lies a good piece of work,
+ * or the neighbors would be pruned and asked again with every message. */
+static bool caught_up_locked(struct output *o) NEEDS(o->mu)
+{
+	if (!o->slow || o->closing || o->bytes > o->config.max_bytes / 4)
+		return false;
+	o->slow = false;
+	return true;
+}
+
 static struct item *next_item(struct output *o)
 {
 	struct item *i;
+	bool caught_up;
 
 	mutex_lock(&o->mu);
-	i = o->head;
-	if (i != NULL) {
-		o->head = i->next;
-		if (o->head == NULL)
-			o->tail = &o->head;
-		if (i == o->last_gap)
-			o->last_gap = NULL;
-		o->gaps -= i->kind == ITEM_GAP;
-		o->bytes -= item_bytes(i);
-	}
+	i = take_locked(o);
+	caught_up = caught_up_locked(o);
 	mutex_unlock(&o->mu);
+	if (caught_up && o->config.caught_up != NULL)
+		o->config.caught_up(o->config.peer);
 	return i;
 }
 
@@ -467,13 +533,14 @@ uint64_t output_close(struct output *o, int64_t deadline_ms)
 	mutex_unlock(&o->mu);
 	(void)!eventfd_write(o->wake_fd, 1);
 	thread_join(o->thread);
-	while ((i = next_item(o)) != NULL) {
+	mutex_lock(&o->mu);
+	while ((i = take_locked(o)) != NULL) {
 		left += i->kind == ITEM_MESSAGE && !o->ended;
-		left += i->kind == ITEM_GAP && !o->ended
-				? i->last - i->first + 1
-				: 0;
+		left += i->kind == ITEM_GAP && !o->ended ? range_size(&i->gap)
+							 : 0;
 		item_free(i);
 	}
+	mutex_unlock(&o->mu);
 	left += o->unnamed + count_lines(&o->out);
 	if (o->fd != o->config.fd)
 		close(o->fd);

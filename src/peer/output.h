@@ -4,7 +4,7 @@
  * a full pipe never holds up a link. What does not fit is not dropped in
  * silence: a gap says which messages are missing. stdout is never waited for
  * without also listening for the stop.
- * output_message may be called under node.mu.
+ * output_message, output_gap and output_is_slow may be called under node.mu.
  */
 #ifndef PEER_OUTPUT_H
 #define PEER_OUTPUT_H
@@ -21,12 +21,19 @@ struct output_config {
 	uint64_t count; /* end the peer after so many messages; 0: never */
 	bool json;
 	struct peer *peer; /* told when the output ends (peer_finish) */
+	/* A slow output is a quarter full again; or NULL. The writing thread
+	 * calls it, holding no lock; never after output_close returned. */
+	void (*caught_up)(struct peer *p);
 };
 
 enum err MUST_CHECK output_start(struct output **o,
 				 const struct output_config *c);
-/* A delivered message. */
-void output_message(struct output *o, struct parcel *p);
+/* A delivered message. True: the output is slow. It becomes so when messages
+ * fill more than half of the queue, until caught_up. */
+bool output_message(struct output *o, struct parcel *p);
+bool output_is_slow(struct output *o);
+/* These messages will never come: nobody in the network has them any more. */
+void output_gap(struct output *o, const struct range *r);
 /* Text of the prompt; the buffer is emptied. Waits for nothing. */
 void output_text(struct output *o, struct buf *b);
 /* Messages that could not be printed, so far. */

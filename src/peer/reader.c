@@ -3,6 +3,7 @@
 #include "io/clock.h"
 #include "io/server.h"
 #include "io/sock.h"
+#include "peer/detail.h"
 #include "peer/hub.h"
 
 #include <errno.h>
@@ -18,13 +19,21 @@ struct batch {
 	const char *why;
 };
 
+static void on_drained(struct link *l)
+{
+	struct peer *p = l->owner;
+
+	hub_on_drained(p->hub, l);
+}
+
 struct link *reader_link(struct peer *p, struct talk *t, const struct addr *who)
 {
 	const struct config_gossip *c = &p->config->gossip;
 	struct link_limits limits = { .outbox_max = c->outbox_max,
 				      .slow_ms = c->slow_ms,
 				      .slow_bytes = c->slow_bytes };
-	struct link *l = link_new(t, &limits, &p->counters.bytes_out);
+	struct link *l =
+		link_new(t, &limits, &p->counters.bytes_out, on_drained);
 
 	if (l == NULL)
 		return NULL;
@@ -138,8 +147,7 @@ static void log_parcel(struct peer *p, const struct link *l,
 		log_event(p->log, LOG_DEBUG, KIND_MESSAGE, WAY_IN, name,
 			  &l->who, "%s", "a copy");
 	else
-		log_event(p->log, LOG_DEBUG, KIND_PLAIN, WAY_IN, name, &l->who,
-			  "%s", "");
+		detail_log(p->log, WAY_IN, &l->who, &c->msg);
 }
 
 static void note_breach(struct peer *p, const struct link *l,

@@ -9,11 +9,21 @@
 
 /* What the output tells main: linked instead of main.c. */
 static atomic_int finished_with = -1;
+static atomic_int caught_up;
+static atomic_bool hold; /* the callback waits until this is gone */
 
 void peer_finish(struct peer *p, int status)
 {
 	(void)p;
 	atomic_store(&finished_with, status);
+}
+
+static void on_caught_up(struct peer *p)
+{
+	(void)p;
+	atomic_fetch_add(&caught_up, 1);
+	while (atomic_load(&hold))
+		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
 }
 
 /* An output into a pipe that a test reads when it likes. */
@@ -47,12 +57,14 @@ static struct parcel *parcel(struct fixture *f, uint64_t seq, const void *data,
 	return p;
 }
 
-static void print(struct fixture *f, uint64_t seq, const char *text)
+/* True: the output is slow. */
+static bool print(struct fixture *f, uint64_t seq, const char *text)
 {
 	struct parcel *p = parcel(f, seq, text, strlen(text));
+	bool slow = output_message(f->output, p);
 
-	output_message(f->output, p);
 	parcel_release(p);
+	return slow;
 }
 
 static int open_pipe(void **state)
@@ -69,6 +81,8 @@ static int open_pipe(void **state)
 	f->run.addr = local_addr(ADDR_V4);
 	f->run.addr.port = 4000;
 	atomic_store(&finished_with, -1);
+	atomic_store(&caught_up, 0);
+	atomic_store(&hold, false);
 	*state = f;
 	return 0;
 }
@@ -79,7 +93,8 @@ static void start(struct fixture *f, size_t max_bytes, uint64_t count,
 	struct output_config c = { .fd = f->write_fd,
 				   .max_bytes = max_bytes,
 				   .count = count,
-				   .json = json };
+				   .json = json,
+				   .caught_up = on_caught_up };
 
 	assert_ok(output_start(&f->output, &c));
 }
@@ -88,6 +103,7 @@ static int close_pipe(void **state)
 {
 	struct fixture *f = *state;
 
+	atomic_store(&hold, false);
 	if (f->output != NULL)
 		output_close(f->output, clock_ms());
 	if (f->read_fd >= 0)
@@ -288,6 +304,222 @@ static void closing_does_not_wait_for_a_reader_that_sleeps(void **state)
 	assert_true(clock_ms() - begun < PATIENCE_MS);
 }
 
+/* --- a slow reader ---------------------------------------------------- */
+
+#define QUEUE_BYTES (1 << 20)
+
+static char thousand[1001]; /* a line that long */
+
+static void start_slow(struct fixture *f)
+{
+	memset(thousand, 'x', 1000);
+	start(f, QUEUE_BYTES, 0, true);
+}
+
+/* Prints until the output calls itself slow; the next seq. */
+static uint64_t print_until_slow(struct fixture *f, uint64_t seq)
+{
+	while (!print(f, seq++, thousand))
+		assert_true(seq < 10000);
+	return seq;
+}
+
+/* Reads one line of a FILE that reads the pipe. */
+static const char *line_of(FILE *in)
+{
+	static char got[4096];
+
+	assert_non_null(fgets(got, sizeof got, in));
+	return got;
+}
+
+static FILE *reader(struct fixture *f)
+{
+	FILE *in = fdopen(dup(f->read_fd), "r");
+
+	assert_non_null(in);
+	return in;
+}
+
+/* What the pipe holds, if anything. */
+static void read_some(struct fixture *f)
+{
+	static char junk[65536];
+
+	(void)!fcntl(f->read_fd, F_SETFL, O_NONBLOCK);
+	(void)!read(f->read_fd, junk, sizeof junk);
+}
+
+static void half_a_queue_is_slow_until_a_quarter_is_left(void **state)
+{
+	struct fixture *f = *state;
+	struct parcel *p;
+	uint64_t end, more;
+	size_t each;
+
+	start_slow(f);
+	p = parcel(f, 1, thousand, 1000);
+	each = p->frame->body_bytes + 256;
+	end = print_until_slow(f, 1);
+	assert_true(end * each > QUEUE_BYTES / 2);
+	assert_true(print(f, end++, thousand)); /* still */
+	assert_true(output_is_slow(f->output));
+	assert_int_equal(atomic_load(&caught_up), 0);
+	atomic_store(&hold, true);
+	EVENTUALLY((read_some(f), atomic_load(&caught_up) == 1));
+	/* The writer stands still, at a quarter: as much fits again until half
+	 * is full. */
+	assert_false(output_is_slow(f->output));
+	more = print_until_slow(f, end);
+	assert_in_range((more - end) * each, QUEUE_BYTES / 4,
+			QUEUE_BYTES / 4 + 3 * each);
+	atomic_store(&hold, false);
+	EVENTUALLY((read_some(f), atomic_load(&caught_up) == 2));
+	assert_int_equal(output_lost(f->output), 0);
+	parcel_release(p);
+}
+
+static void a_reader_that_keeps_up_is_never_slow(void **state)
+{
+	struct fixture *f = *state;
+	FILE *in;
+
+	start_slow(f);
+	in = reader(f);
+	for (uint64_t i = 1; i <= 3000; i++) {
+		assert_false(print(f, i, thousand));
+		line_of(in);
+	}
+	assert_int_equal(atomic_load(&caught_up), 0);
+	fclose(in);
+}
+
+static void *close_output(void *arg)
+{
+	struct fixture *f = arg;
+
+	output_close(f->output, SOON);
+	return f;
+}
+
+static void closing_a_slow_output_tells_nobody(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t closer;
+	uint64_t seq;
+
+	memset(thousand, 'x', 1000);
+	start(f, 16 * QUEUE_BYTES, 0, false);
+	seq = print_until_slow(f, 1);
+	assert_ok(thread_start(&closer, close_output, f, "close"));
+	/* What comes after the close has begun is lost; a queue of which half
+	 * is free does not fill up with these that soon. */
+	EVENTUALLY((print(f, seq++, ""), output_lost(f->output) > 0));
+	fcntl(f->read_fd, F_SETFL, O_NONBLOCK);
+	while (pthread_tryjoin_np(closer, NULL) != 0)
+		read_some(f);
+	f->output = NULL;
+	assert_int_equal(atomic_load(&caught_up), 0);
+}
+
+/* --- what nobody has any more ----------------------------------------- */
+
+static void lose(struct fixture *f, uint64_t first, uint64_t last)
+{
+	struct range r = { .run = f->run, .first = first, .last = last };
+
+	output_gap(f->output, &r);
+}
+
+static void expect_gap(FILE *in, uint64_t first, uint64_t last)
+{
+	char want[256];
+
+	snprintf(want, sizeof want,
+		 "{\"event\":\"gap\",\"origin\":\"127.0.0.1:4000\","
+		 "\"incarnation\":77,\"first\":%llu,\"last\":%llu}\n",
+		 (unsigned long long)first, (unsigned long long)last);
+	assert_string_equal(line_of(in), want);
+}
+
+/* stderr into a pipe; what was written there meanwhile. */
+static void catch_stderr(int caught[3])
+{
+	caught[2] = dup(2);
+	assert_int_equal(pipe2(caught, O_NONBLOCK), 0);
+	assert_int_equal(dup2(caught[1], 2), 2);
+}
+
+static void release_stderr(int caught[3], char *got, size_t cap)
+{
+	ssize_t n = read(caught[0], got, cap - 1);
+
+	got[n > 0 ? n : 0] = '\0';
+	assert_int_equal(dup2(caught[2], 2), 2);
+	for (int i = 0; i < 3; i++)
+		close(caught[i]);
+}
+
+static void what_is_lost_stands_in_its_place(void **state)
+{
+	struct fixture *f = *state;
+	FILE *in = reader(f);
+	char said[256];
+	int caught[3];
+
+	catch_stderr(caught);
+	start(f, 1 << 20, 0, true);
+	print(f, 1, "one");
+	lose(f, 2, 4);
+	print(f, 5, "five");
+	assert_non_null(strstr(line_of(in), "\"seq\":1,"));
+	expect_gap(in, 2, 4);
+	assert_non_null(strstr(line_of(in), "\"seq\":5,"));
+	release_stderr(caught, said, sizeof said);
+	assert_string_equal(said, ""); /* the reader was told, once */
+	assert_int_equal(output_lost(f->output), 0); /* the node counts it */
+	fclose(in);
+}
+
+static void gaps_in_a_row_are_one_unless_for_different_reasons(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t seq = 1, lost;
+	FILE *in;
+
+	start_slow(f);
+	while (output_lost(f->output) == 0)
+		print(f, seq++, thousand);
+	print(f, seq++, thousand); /* the last two do not fit */
+	lost = output_lost(f->output);
+	lose(f, seq, seq + 1);
+	lose(f, seq + 2, seq + 6);
+	in = reader(f);
+	for (uint64_t i = 1; i < seq - lost; i++)
+		assert_null(strstr(line_of(in), "gap"));
+	expect_gap(in, seq - lost, seq - 1);
+	expect_gap(in, seq, seq + 6);
+	fclose(in);
+}
+
+static void without_json_stderr_tells_the_two_reasons_apart(void **state)
+{
+	struct fixture *f = *state;
+	char said[256];
+	int caught[3];
+
+	catch_stderr(caught);
+	start(f, 1 << 20, 0, false);
+	lose(f, 2, 4);
+	print(f, 5, "five");
+	expect_text(f, "five\n"); /* stdout carries messages only */
+	release_stderr(caught, said, sizeof said);
+	assert_string_equal(said,
+			    "peer: 3 messages lost in the network, nobody "
+			    "has them any more: 127.0.0.1:4000 seq 2 to "
+			    "4\n");
+}
+
 #define PIPE_TEST(name) \
 	cmocka_unit_test_setup_teardown(name, open_pipe, close_pipe)
 
@@ -304,6 +536,12 @@ int main(void)
 		PIPE_TEST(a_reader_that_went_away_is_a_quiet_end),
 		PIPE_TEST(a_full_disk_is_a_failure),
 		PIPE_TEST(closing_does_not_wait_for_a_reader_that_sleeps),
+		PIPE_TEST(half_a_queue_is_slow_until_a_quarter_is_left),
+		PIPE_TEST(a_reader_that_keeps_up_is_never_slow),
+		PIPE_TEST(closing_a_slow_output_tells_nobody),
+		PIPE_TEST(what_is_lost_stands_in_its_place),
+		PIPE_TEST(gaps_in_a_row_are_one_unless_for_different_reasons),
+		PIPE_TEST(without_json_stderr_tells_the_two_reasons_apart),
 	};
 
 	if (crypto_init() != ERR_OK)
