@@ -3,7 +3,7 @@
 #
 # usage: scripts/deps.sh [--test]
 #   --test   also what scripts/test.sh needs: cmocka, pytest, clang with the
-#            runtimes of its sanitizers
+#            runtimes of its sanitizers, ip and nft for networks of its own
 #
 # Says nothing and changes nothing when all is there. Installs with apt-get,
 # dnf, apk or pacman, as root or through sudo; elsewhere it says what to
@@ -27,6 +27,8 @@ pytest        python3,python3-pytest      python3,python3-pytest   python3,py3-p
 clang         clang                       clang                    clang                   clang
 gcc-runtimes  gcc                         gcc,libasan,libubsan     gcc                     gcc
 clang-runtimes clang-runtimes             compiler-rt              compiler-rt             compiler-rt
+ip            iproute2                    iproute                  iproute2                iproute2
+nft           nftables                    nftables                 nftables                nftables
 '
 
 say() { printf 'deps: %s\n' "$*" >&2; }
@@ -57,7 +59,7 @@ have() {
 			printf '#include <uthash.h>\n' |
 			"${CC:-cc}" -E - >/dev/null 2>&1 ;;
 	pytest) test_python >/dev/null ;;
-	clang) command -v clang >/dev/null ;;
+	clang | ip | nft) command -v "$1" >/dev/null ;;
 	gcc-runtimes) compiles gcc -fsanitize=address,undefined ;;
 	clang-runtimes)
 		compiles clang -fsanitize=address,undefined &&

@@ -75,12 +75,11 @@ def test_who_does_not_want_history_gets_none_but_can_ask_for_it(net):
     assert said["origin"] == a.address
     # C will be linked to the others alone: A takes nobody any more.
     a.send_signal(signal.SIGSTOP)
-    c = net.peer("--receive", settings={"gossip.catch_up": "no"}, stdin=PIPE)
+    c = net.peer("--receive", settings={"gossip.catch_up": "no"}, wait=True)
     wait_until(lambda: len(c.neighbors()) >= 3, 10)
-    feed(c, [], 1)
     assert a.address not in c.neighbors()
     holds(lambda: c.lines() == [], 1.5)
-    d = net.peer(settings={"gossip.catch_up": "no"}, stdin=PIPE)
+    d = net.peer(settings={"gossip.catch_up": "no"}, stdin=PIPE, wait=True)
     wait_until(lambda: len(d.neighbors()) >= 3, 10)
     assert a.address not in d.neighbors()
     d.prompt("get " + said["id"], "from before", T)
