@@ -50,6 +50,15 @@ static void hear_not_found(struct fixture *f, uint8_t slot,
 	hear_range(f, slot, MSG_NOT_FOUND, run, first, last);
 }
 
+/* What is left over for a tick that is due now. */
+static bool tick_if_due(struct fixture *f)
+{
+	if (node_deadline_ms(f->node) > f->now)
+		return false;
+	step_kind(f, EV_TICK);
+	return true;
+}
+
 static unsigned wants(const struct fixture *f)
 {
 	return f->node->gossip.wants.n;
@@ -302,12 +311,14 @@ static void of_one_link_256_messages_are_asked_at_a_time(void **state)
 	check_only(asked(f, 0), &a, 1, WINDOW);
 	for (uint64_t i = 1; i <= 1000; i++) {
 		assert_true(hear_recovery(f, 0, &a, i));
-		assert_true(upto - i <= WINDOW);
-		if (said(f, MSG_GET_DATA) == NULL)
-			continue;
-		assert_int_equal(asked(f, 0)->n, 1);
-		assert_int_equal(asked(f, 0)->v[0].first, upto + 1);
-		upto = asked(f, 0)->v[0].last;
+		if (said(f, MSG_GET_DATA) != NULL) {
+			assert_int_equal(asked(f, 0)->n, 1);
+			assert_int_equal(asked(f, 0)->v[0].first, upto + 1);
+			upto = asked(f, 0)->v[0].last;
+		}
+		assert_true(upto >= i && upto - i <= WINDOW);
+		if (tick_if_due(f))
+			assert_null(said(f, MSG_GET_DATA));
 	}
 	assert_int_equal(upto, 1000); /* without a pause */
 	assert_int_equal(wants(f), 0);
@@ -355,7 +366,7 @@ static void a_full_window_does_not_keep_others_from_being_asked(void **state)
 
 /* A store of neighbors: whatever is asked of it, it answers. */
 struct shelf {
-	struct range v[64];
+	struct range v[1024];
 	unsigned n;
 };
 
@@ -404,6 +415,10 @@ static void several_announcers_share_what_is_large(void **state)
 		unshelve(&q[i]);
 		for (uint8_t k = 0; k < LINKS; k++)
 			shelve(f, k, &q[k]);
+		if (!tick_if_due(f))
+			continue;
+		for (uint8_t k = 0; k < LINKS; k++)
+			shelve(f, k, &q[k]);
 	}
 	for (uint8_t i = 0; i < LINKS; i++) {
 		assert_true(came[i] > SEQS / LINKS / 2);
@@ -436,19 +451,19 @@ static void a_hole_that_nobody_has_is_lost_after_30_seconds(void **state)
 	(void)state;
 	hear_have(f, 1, &a, 1, 9);
 	hear_have(f, 2, &a, 1, 9);
-	assert_true(wait_ask(f, 300));
 	for (uint64_t i = 1; i <= 9; i += 4) /* 1, 5, 9 */
-		assert_true(hear_recovery(f, who_is_asked(f) ? 1 : 2, &a, i) ||
-			    true);
-	assert_true(hear_new(f, 0, &a, 1) || true);
+		assert_true(hear_new(f, 0, &a, i));
 	hear_not_found(f, 1, &a, 1, 9);
 	hear_not_found(f, 2, &a, 1, 9);
 	assert_int_equal(effect_count(f, EF_LOST), 0);
 	assert_false(tick_heard_until(f, EF_LOST, 29999));
 	assert_true(tick_heard_until(f, EF_LOST, 1));
 	assert_int_equal(effect_count(f, EF_LOST), 2);
-	check_lost(f, 0, &a, 2, 4);
-	check_lost(f, 1, &a, 6, 8);
+	for (size_t i = 0; i < 2; i++) /* in any order */
+		if (effect_at(f, EF_LOST, i)->lost.first == 2)
+			check_lost(f, i, &a, 2, 4);
+		else
+			check_lost(f, i, &a, 6, 8);
 	assert_int_equal(stats(f).lost, 6);
 	assert_int_equal(wants(f), 0);
 	/* It counts as known from now on: lost is lost. */
@@ -633,8 +648,9 @@ static void the_widest_range_costs_its_newest_part(void **state)
 	assert_true(wait_ask(f, 300));
 	assert_int_equal(f->node->links[0].asked, WINDOW);
 	hear_all_range(f, 1, &a, 1, SEQ_MAX);
-	check_only(asked(f, 1), &a, SEQ_MAX - WIDEST + 1,
-		   SEQ_MAX - WIDEST + 256);
+	/* 0 was asked for the first of it. */
+	check_only(asked(f, 1), &a, SEQ_MAX - WIDEST + 1 + WINDOW,
+		   SEQ_MAX - WIDEST + 2 * WINDOW);
 	assert_int_equal(records(f), 0);
 	hear_not_found(f, 0, &a, 1, SEQ_MAX);
 	hear_not_found(f, 0, &b, 1, SEQ_MAX);
@@ -901,7 +917,7 @@ static void who_never_answers_leaves_a_bounded_number_of_pieces(void **state)
 		hear_have(f, i, &a, 1, WIDEST);
 		hear_have(f, i, &a, 2 * WIDEST, 3 * WIDEST - 1);
 	}
-	for (unsigned i = 0; i < 4000 && most <= 2 * WANTS_PER_RUN; i++) {
+	for (unsigned i = 0; i < 20000 && most <= WANTS_PER_RUN; i++) {
 		(void)wait_ask(f, 1000);
 		most = wants(f) > most ? wants(f) : most;
 	}
@@ -1055,6 +1071,7 @@ static void swarm_new(struct swarm *w, uint8_t slot)
 static void swarm_answer(struct swarm *w, uint8_t slot)
 {
 	struct shelf *q = &w->open[slot];
+	bool held = false;
 	struct range r;
 
 	if (q->n == 0)
@@ -1064,14 +1081,14 @@ static void swarm_answer(struct swarm *w, uint8_t slot)
 	for (unsigned run = 0; run < RUNS; run++) {
 		struct identity id = other_run(run);
 
-		if (!identity_equal(&id, &r.run) || r.first > SEQS)
-			continue;
-		if (w->held[slot][run][r.first])
-			hear_recovery(w->f, slot, &id, r.first);
-		else
-			hear_not_found(w->f, slot, &id, r.first, r.first);
-		swarm_note(w);
+		held |= identity_equal(&id, &r.run) && r.first <= SEQS &&
+			w->held[slot][run][r.first];
 	}
+	if (held)
+		hear_recovery(w->f, slot, &r.run, r.first);
+	else
+		hear_not_found(w->f, slot, &r.run, r.first, r.first);
+	swarm_note(w);
 }
 
 static void swarm_lie(struct swarm *w, uint8_t slot)
