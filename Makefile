@@ -81,6 +81,18 @@ $(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(BUILD)/unit/all.a
 	@$(SAY) "  LD  $@"
 	@$(LINK) -o $@ $^ $(LDLIBS) -lcmocka
 
+# The simulator: a core for each of many peers, and no operating system.
+SIM := $(patsubst tests/sim/%.c,$(BUILD)/simulator/%.o,$(wildcard tests/sim/*.c))
+$(BUILD)/simulator/%.o: tests/sim/%.c Makefile $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(SAY) "  CC  $<"
+	@$(CC) $(ALL_CFLAGS) -Itests -MMD -MP -c -o $@ $<
+$(BUILD)/sim: $(SIM) $(PURE)
+	@mkdir -p $(@D)
+	@$(SAY) "  LD  $@"
+	@$(LINK) -o $@ $^ $(LDLIBS)
+
+sim: $(BUILD)/sim
 unit: $(TESTS)
 pure: $(PURE)
 
@@ -95,6 +107,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit pure demo test install clean
+.PHONY: all unit sim pure demo test install clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d)

@@ -2,11 +2,11 @@
 # Installs what is missing, builds, and passes all tests.
 #
 # usage: scripts/test.sh [--full]
-#   (quick)  gcc build, the checks of the house, all unit and system tests;
-#            under 8 minutes on 2 cores
-#   --full   the same with the long system tests; then clang, gcc's address
-#            and undefined-behavior sanitizers, clang's thread sanitizer;
-#            under 45 minutes
+#   (quick)  gcc build, the checks of the house, all unit and system tests, a
+#            fixed sweep of simulated networks; under 8 minutes on 2 cores
+#   --full   the same with the long system tests and more simulated networks;
+#            then clang, gcc's address and undefined-behavior sanitizers,
+#            clang's thread sanitizer; under 45 minutes
 #
 # Warnings are errors. Every build has its own place, build/NAME, so bin/ and
 # whatever runs from it stay as they are. The first failure is printed and
@@ -120,7 +120,7 @@ build() {
 	local how=(WERROR=1)
 	[ $# = 2 ] || how=(SAN="$3" WARN=-w)
 	run make -s -j"$(nproc)" BUILD="build/$1" BIN="build/$1/bin" CC="$2" \
-		"${how[@]}" all unit
+		"${how[@]}" all unit sim
 }
 
 checks_test_themselves() {
@@ -158,6 +158,13 @@ unit() {
 	nothing_left
 }
 
+# networks NAME ARGUMENTS...: simulated ones; a failure names its number.
+networks() {
+	local name=$1
+	shift
+	SIM=build/$name/sim run scripts/sim-sweep.sh "$@"
+}
+
 system_lines=() system_last=
 wrap=() # before every test
 
@@ -188,6 +195,7 @@ sanitized() {
 	stage "build with $2, $3" build "$1" "$2" "$3"
 	export SEEDPEER_SLOW=$SLOW
 	stage "unit tests ($3)" unit "$1"
+	[ "$1" = tsan ] || stage "simulated networks ($3)" networks "$1" --fixed
 	stage "system tests ($3)" system "$1" tests/system
 	unset SEEDPEER_SLOW
 }
@@ -201,8 +209,8 @@ settle_addresses() {
 	fi
 }
 
-# Stages to come (fuzzing, the simulator) are functions like those above,
-# called from quick() for their short and from full() for their long form.
+# Stages to come (fuzzing) are functions like those above, called from quick()
+# for their short and from full() for their long form.
 
 quick() {
 	stage 'build with gcc' build gcc gcc
@@ -210,11 +218,13 @@ quick() {
 	stage 'core is pure' run scripts/check-core.sh build/gcc
 	stage 'rooms and lengths' run scripts/check-layers.sh
 	stage 'unit tests' unit gcc
+	stage 'simulated networks' networks gcc --fixed
 	stage 'system tests' system gcc tests/system
 }
 
 full() {
 	SEEDPEER_FULL=1 quick
+	stage 'more simulated networks' networks gcc --from 1000 400
 	stage 'build with clang' build clang clang
 	stage 'core is pure (clang)' run scripts/check-core.sh build/clang
 	stage 'unit tests (clang)' unit clang

@@ -739,7 +739,6 @@ static void its_runs_are_grafted_elsewhere(void **state)
 	fixture_free(f);
 }
 
-/* Nor does a new run grow along it in that minute. */
 static void a_lazy_link_that_grafts_all_stays_lazy(void **state)
 {
 	struct fixture *f = fixture_with_links(2);
@@ -815,7 +814,6 @@ static void it_asks_for_nothing_until_it_has_caught_up(void **state)
 	fixture_free(f);
 }
 
-/* R12 must not undo it: nothing may come by itself until then. */
 static void it_grafts_nothing_either(void **state)
 {
 	struct fixture *f = fixture_with_links(3);
@@ -906,11 +904,11 @@ int main(void)
 		cmocka_unit_test(
 			a_link_carries_as_many_active_runs_as_it_is_eager_for),
 	};
-	const struct CMUnitTest open[] = {
+	const struct CMUnitTest open_tests[] = {
 		cmocka_unit_test(a_lazy_link_that_grafts_all_stays_lazy),
 		cmocka_unit_test(it_grafts_nothing_either),
 	};
 
-	(void)open;
+	(void)open_tests;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -289,6 +289,69 @@ static void who_announces_again_has_it_again(void **state)
 	wants_free(&w);
 }
 
+/* R16: he may be asked, but has not said that he has it. */
+static void a_guess_is_no_announcement(void **state)
+{
+	struct announcement a = { .link = A, .guess = true, .due_ms = 500 };
+	struct identity run = run_id(0);
+	struct wants w;
+
+	(void)state;
+	wants_init(&w, PLENTY);
+	assert_true(wants_announce(&w, &run, 1, 9, &a));
+	check_text(&w, "1-9");
+	assert_int_equal(find(&w, 1)->guessed, 1u << A);
+	assert_int_equal(w.made[A], 1);
+	deny(&w, A, 4, 9, 90);
+	assert_int_equal(find(&w, 4)->denied, 1u << A);
+	assert_int_equal(find(&w, 4)->due_ms, 90);
+	assert_int_equal(find(&w, 3)->due_ms, 500);
+	announce(&w, B, 8, 9);
+	announce(&w, A, 8, 9); /* now he says so */
+	check_text(&w, "1-3 4-7 8-9ab");
+	wants_forget_link(&w, A, 70);
+	check_text(&w, "1-3 4-7 8-9b");
+	assert_int_equal(find(&w, 1)->guessed, 0);
+	assert_int_equal(find(&w, 1)->due_ms, 70);
+	assert_int_equal(find(&w, 8)->due_ms, 90);
+	wants_free(&w);
+}
+
+static void check_gap(const struct wants *w, uint64_t from, uint64_t to,
+		      uint64_t first, uint64_t last)
+{
+	struct identity run = run_id(0);
+	struct span gap = { 0 };
+
+	assert_int_equal(wants_gap(w, &run, from, to, &gap), first <= last);
+	if (first > last)
+		return;
+	assert_int_equal(gap.first, first);
+	assert_int_equal(gap.last, last);
+}
+
+static void a_gap_is_what_is_not_wanted_yet(void **state)
+{
+	struct wants w;
+
+	(void)state;
+	wants_init(&w, PLENTY);
+	check_gap(&w, 3, 8, 3, 8);
+	announce(&w, A, 5, 6);
+	announce(&w, A, 7, 9);
+	announce(&w, A, 20, 29);
+	check_gap(&w, 1, 4, 1, 4);
+	check_gap(&w, 1, 5, 1, 4);
+	check_gap(&w, 1, 99, 1, 4);
+	check_gap(&w, 5, 9, 1, 0); /* none */
+	check_gap(&w, 6, 99, 10, 19);
+	check_gap(&w, 12, 15, 12, 15);
+	check_gap(&w, 29, 99, 30, 99);
+	check_gap(&w, 30, 30, 30, 30);
+	check_gap(&w, 25, 29, 1, 0);
+	wants_free(&w);
+}
+
 /* --- messages come ------------------------------------------------------- */
 
 static void what_came_leaves_its_want(void **state)
@@ -819,6 +882,8 @@ int main(void)
 		cmocka_unit_test(
 			a_hurried_source_brings_the_time_forward_never_back),
 		cmocka_unit_test(who_announces_again_has_it_again),
+		cmocka_unit_test(a_guess_is_no_announcement),
+		cmocka_unit_test(a_gap_is_what_is_not_wanted_yet),
 		cmocka_unit_test(what_came_leaves_its_want),
 		cmocka_unit_test(both_halves_go_on_as_the_whole_was),
 		cmocka_unit_test(a_split_cuts_off_what_follows),
