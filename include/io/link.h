@@ -85,7 +85,7 @@ struct link {
 	struct link_batch batch; /* (f) */
 
 	uint8_t slot;       /* (o) */
-	atomic_bool behind; /* (o) written; waiting for it is no use */
+	atomic_bool behind; /* (o) to write: waiting for it is no use */
 	struct addr who;    /* (o) the other end, for logs */
 	void *owner;        /* (o) */
 };

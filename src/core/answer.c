@@ -27,20 +27,6 @@ static void send_stored(struct step *s, uint8_t slot, const struct stored *held)
 	a->bytes += held->frame->body_bytes;
 }
 
-static void answer_id(struct step *s, uint8_t slot, const struct hash *id)
-{
-	const struct stored *held = store_by_id(&s->n->gossip.store, id);
-	struct message *m;
-
-	if (held != NULL) {
-		send_stored(s, slot, held);
-		return;
-	}
-	m = say(s, link_bit(slot), MSG_NOT_FOUND);
-	m->not_found.has_id = true;
-	m->not_found.id = *id;
-}
-
 /* --- the queue -------------------------------------------------------- */
 
 static bool reserve(struct answers *a, size_t more)
@@ -79,7 +65,7 @@ static bool waits(const struct answers *a, const struct range *r)
 static void queue(struct step *s, uint8_t slot, const struct range_list *list)
 {
 	struct answers *a = &s->n->links[slot].answers;
-	size_t old = a->n, room = ANSWER_RANGES - a->n;
+	size_t room = ANSWER_RANGES - a->n;
 	size_t n = list->n < room ? list->n : room;
 
 	if (n < list->n || !reserve(a, n))
@@ -87,7 +73,7 @@ static void queue(struct step *s, uint8_t slot, const struct range_list *list)
 	if (a->cap < a->n + n)
 		return;
 	for (size_t i = 0; i < n; i++)
-		if (old == 0 || !waits(a, &list->v[i]))
+		if (!waits(a, &list->v[i]))
 			a->v[a->n++] = list->v[i];
 }
 
@@ -157,8 +143,8 @@ static bool answer_range(struct step *s, struct missing *m, struct range *want)
 	while (want->first <= want->last) {
 		if (full(&s->n->links[m->slot].answers))
 			return false;
-		if (r == NULL || !ranges_overlap(&r->held, want->first,
-						 want->last, &held)) {
+		if (r == NULL ||
+		    !ranges_overlap(&r->held, want->first, want->last, &held)) {
 			miss(s, m, &want->run, want->first, want->last);
 			return true;
 		}
@@ -174,6 +160,8 @@ static void answer(struct step *s, uint8_t slot)
 	struct answers *a = &s->n->links[slot].answers;
 	struct missing m = { .slot = slot };
 
+	if (s->n->links[slot].behind)
+		return; /* when it has drained */
 	while (a->n > 0 && answer_range(s, &m, &a->v[a->first])) {
 		a->first++;
 		a->n--;
@@ -186,6 +174,23 @@ static void answer(struct step *s, uint8_t slot)
 	free(a->v);
 	a->v = NULL;
 	a->first = a->cap = 0;
+}
+
+static void answer_id(struct step *s, uint8_t slot, const struct hash *id)
+{
+	const struct stored *held = store_by_id(&s->n->gossip.store, id);
+	struct message *m;
+
+	if (held != NULL) {
+		struct range r = { held->run->id, held->seq, held->seq };
+
+		queue(s, slot, &(struct range_list){ &r, 1 });
+		answer(s, slot);
+		return;
+	}
+	m = say(s, link_bit(slot), MSG_NOT_FOUND);
+	m->not_found.has_id = true;
+	m->not_found.id = *id;
 }
 
 void answer_more(struct step *s, uint8_t slot)

@@ -17,6 +17,7 @@ void gossip_init(struct node *n)
 		   rng_u64(&n->rng));
 	wants_init(&g->wants, (uint32_t)c->runs_max);
 	g->flush_ms = NEVER_MS;
+	g->history_link = LINK_NONE;
 }
 
 void gossip_free(struct node *n)
@@ -256,13 +257,14 @@ void gossip_link_full(struct step *s, uint8_t slot)
 	struct link_state *l = &s->n->links[slot];
 
 	l->lazy_until = s->now + s->n->config->gossip.lazy_ms;
+	l->watched = false; /* whoever is full is watched anew */
+	gossip_watch(s, slot);
 	if (l->behind)
 		return;
 	l->behind = true;
 	l->has = (struct span){ 0 };
 	have_forget_link(s, slot);
 	tree_link_down(s, slot);
-	gossip_watch(s, slot);
 	sync_pump(s);
 }
 
@@ -287,6 +289,8 @@ void gossip_on_output(struct step *s, bool slow)
 
 	if (slow && !g->choked)
 		tree_choke(s);
+	if (!slow && g->choked)
+		wants_hurry(&g->wants, s->now);
 	g->choked = slow;
 	pull_pump(s);
 }

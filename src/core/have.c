@@ -30,8 +30,6 @@ static bool make_room(struct step *s)
 	unsigned cap = g->fresh_cap ? g->fresh_cap * 2 : FRESH_FIRST;
 	struct fresh *v;
 
-	if (g->fresh_n == FRESH_MAX)
-		have_flush(s);
 	if (g->fresh_n < g->fresh_cap)
 		return true;
 	v = realloc(g->fresh, cap * sizeof *v);
@@ -57,6 +55,8 @@ void have_add(struct step *s, struct origin *r, uint64_t seq, link_set to)
 	if (g->fresh_n == 0)
 		g->flush_ms = s->now + s->n->config->gossip.have_flush_ms;
 	g->fresh[g->fresh_n++] = (struct fresh){ r, seq, to };
+	if (g->fresh_n == FRESH_MAX)
+		have_flush(s);
 }
 
 void have_known(struct step *s, const struct origin *r, uint64_t first,

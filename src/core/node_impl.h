@@ -242,7 +242,8 @@ struct gossip {
 	int64_t flush_ms;        /* when they are announced; NEVER_MS */
 	bool choked;             /* the user's output takes no more */
 	bool history_over;       /* catch_up = no: what follows is wanted */
-	int64_t history_ms;      /* or from this time on; 0: no link yet */
+	uint8_t history_link;    /* whose `all` is the history; LINK_NONE */
+	int64_t history_ms;      /* or until this time; 0: no link yet */
 	struct find finds[FINDS_CAP];
 	uint64_t taken; /* own seqs up to here are known to be with others */
 	uint64_t resent_to; /* own seqs up to here were sent once more */

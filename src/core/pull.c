@@ -3,14 +3,17 @@
  * at a time; what nobody has any more is reported as lost. */
 #include "core/node_impl.h"
 
-#define WINDOW 256        /* messages asked at a time from one link */
-#define WIDEST 262144     /* of a range or hole, its newest part is looked at */
-#define ASK_RTTS 2        /* TO1 in round trips of the slowest link */
-#define HOLE_ASKS 10      /* R16: in TO1 */
-#define ROUND_MS 1000     /* all have been asked: once more after this, */
+#define WINDOW 256    /* messages asked at a time from one link */
+#define WIDEST 262144 /* of a range or hole, its newest part is looked at */
+#define LOOKS 8192    /* stretches that one Have may make us look at */
+#define ASKS_AT_ONCE WINDOW
+#define ASK_RTTS 2         /* TO1 in round trips of the slowest link */
+#define HOLE_ASKS 10       /* R16: in TO1 */
+#define ROUND_MS 1000      /* all have been asked: once more after this, */
 #define ROUND_MAX_MS 30000 /* doubled up to this */
-#define BULK_MS 1000 /* old messages: no hurry to ask somebody else, too */
-#define HISTORY_MS 10000 /* catch_up = no: how long history may take to come */
+#define BULK_MS 1000     /* old messages: no hurry to ask somebody else, too */
+#define HISTORY_MS 10000 /* catch_up = no: how long history may take to come \
+			  */
 
 static const struct config_gossip *limits(const struct node *n)
 {
@@ -64,9 +67,17 @@ static void drop_within(struct step *s, const struct identity *run,
 	struct wants *w = &s->n->gossip.wants;
 	struct want *t;
 
-	while ((t = wants_within(w, run, first, last)) != NULL) {
-		unask(s, t);
-		wants_drop(w, t);
+	while ((t = wants_overlapping(w, run, first, last)) != NULL) {
+		if (t->first >= first && t->last <= last) {
+			unask(s, t);
+			wants_drop(w, t);
+		} else {
+			uint8_t asked = t->asked;
+			uint64_t gone = wants_trim(w, t, first, last);
+
+			if (asked != LINK_NONE)
+				s->n->links[asked].asked -= (unsigned)gone;
+		}
 	}
 }
 
@@ -160,10 +171,59 @@ static link_set sources(const struct step *s, const struct want *t)
 			  links_up(s->n));
 }
 
-/* The wants that are asked for in this step. */
+/* The questions of one step, by link and by whether they graft. */
 struct asks {
-	struct want *first;
+	struct range *v[LINK_SLOTS][2]; /* room for ASKS_AT_ONCE */
+	size_t n[LINK_SLOTS][2];
 };
+
+static void say_asks(struct step *s, struct asks *asks, uint8_t slot,
+		     bool grafting)
+{
+	struct message *m;
+
+	if (asks->n[slot][grafting] == 0)
+		return;
+	m = say(s, link_bit(slot), MSG_GET_DATA);
+	m->get_data.ranges = (struct range_list){ asks->v[slot][grafting],
+						  asks->n[slot][grafting] };
+	m->get_data.graft = grafting;
+	s->n->stats.getdata_sent++;
+	asks->v[slot][grafting] = NULL;
+	asks->n[slot][grafting] = 0;
+}
+
+static void say_all_asks(struct step *s, struct asks *asks)
+{
+	for (uint8_t i = 0; i < LINK_SLOTS; i++) {
+		say_asks(s, asks, i, true);
+		say_asks(s, asks, i, false);
+	}
+}
+
+static void add_ask(struct step *s, struct asks *asks, const struct want *t)
+{
+	struct range **v = &asks->v[t->asked][t->graft];
+	size_t *n = &asks->n[t->asked][t->graft];
+
+	if (*v == NULL)
+		*v = effects_room(s->out, ASKS_AT_ONCE * sizeof **v);
+	if (*v == NULL)
+		return; /* it will be asked elsewhere, for want of an answer */
+	(*v)[(*n)++] = (struct range){ t->run->id, t->first, t->last };
+	if (*n == ASKS_AT_ONCE)
+		say_asks(s, asks, t->asked, t->graft);
+}
+
+/* R10: whoever is asked for a live run shall send it from now on, and gets
+ * from us what we have of it. */
+static void graft(struct step *s, const struct want *t)
+{
+	struct origin *r = origins_find(&s->n->gossip.origins, &t->run->id);
+
+	if (r != NULL)
+		tree_feed(s, r, t->asked);
+}
 
 static void ask(struct step *s, struct want *t, uint8_t slot, struct asks *asks)
 {
@@ -173,7 +233,7 @@ static void ask(struct step *s, struct want *t, uint8_t slot, struct asks *asks)
 	if (want_size(t) > room_of(s->n, slot)) {
 		struct want *rest = wants_split(w, t, room_of(s->n, slot));
 
-		if (rest == NULL) { /* no memory: later */
+		if (rest == NULL) { /* later */
 			wants_set_due(w, t, s->now + ROUND_MS);
 			return;
 		}
@@ -186,16 +246,17 @@ static void ask(struct step *s, struct want *t, uint8_t slot, struct asks *asks)
 	l->asked += (unsigned)want_size(t);
 	l->asked_ms = s->now;
 	wants_set_due(w, t, s->now + answer_within(s->n, slot, t->graft));
-	t->more = asks->first;
-	asks->first = t;
+	add_ask(s, asks, t);
+	if (t->graft)
+		graft(s, t);
 }
 
 /* Who was asked and has begun to answer gets the time to go on. */
 static bool is_being_answered(struct step *s, struct want *t)
 {
 	const struct link_state *l = &s->n->links[t->asked];
-	int64_t until = l->answered_ms +
-			answer_within(s->n, t->asked, t->graft);
+	int64_t until =
+		l->answered_ms + answer_within(s->n, t->asked, t->graft);
 
 	if (until <= s->now || l->answered_ms < t->asked_ms ||
 	    s->now - t->asked_ms > limits(s->n)->lost_after_ms)
@@ -227,6 +288,8 @@ static void decide(struct step *s, struct want *t, struct asks *asks)
 	next = (link_set)(have & ~t->tried);
 	if (have == 0) {
 		on_hopeless(s, t);
+	} else if (s->n->gossip.choked) {
+		wants_set_due(w, t, s->now + ROUND_MS);
 	} else if (next == 0) {
 		t->tried = 0;
 		t->rounds = (uint8_t)(t->rounds + (t->rounds < UINT8_MAX));
@@ -242,59 +305,13 @@ static void decide(struct step *s, struct want *t, struct asks *asks)
 	}
 }
 
-/* R10: whoever is asked for a live run shall send it from now on, and gets
- * from us what we have of it. */
-static void graft(struct step *s, const struct want *t)
-{
-	struct origin *r = origins_find(&s->n->gossip.origins, &t->run->id);
-
-	if (r != NULL)
-		tree_feed(s, r, t->asked);
-}
-
-static void say_asks(struct step *s, const struct asks *asks, uint8_t slot,
-		     bool grafting)
-{
-	struct message *m;
-	struct range *v;
-	size_t n = 0;
-
-	for (struct want *t = asks->first; t != NULL; t = t->more)
-		n += t->asked == slot && t->graft == grafting;
-	v = n > 0 ? effects_room(s->out, n * sizeof *v) : NULL;
-	if (v == NULL)
-		return;
-	n = 0;
-	for (struct want *t = asks->first; t != NULL; t = t->more) {
-		if (t->asked != slot || t->graft != grafting)
-			continue;
-		v[n++] = (struct range){ t->run->id, t->first, t->last };
-		if (grafting)
-			graft(s, t);
-	}
-	m = say(s, link_bit(slot), MSG_GET_DATA);
-	m->get_data.ranges = (struct range_list){ v, n };
-	m->get_data.graft = grafting;
-	s->n->stats.getdata_sent++;
-}
-
-static void say_all_asks(struct step *s, const struct asks *asks)
-{
-	if (asks->first == NULL)
-		return;
-	for (uint8_t i = 0; i < LINK_SLOTS; i++) {
-		say_asks(s, asks, i, true);
-		say_asks(s, asks, i, false);
-	}
-}
-
 void pull_pump(struct step *s)
 {
 	struct wants *w = &s->n->gossip.wants;
-	struct asks asks = { NULL };
+	struct asks asks = { 0 };
 	struct want *t;
 
-	if (s->n->gossip.choked || s->n->stopped)
+	if (s->n->stopped)
 		return;
 	while ((t = wants_next(w)) != NULL && t->due_ms <= s->now)
 		decide(s, t, &asks);
@@ -304,7 +321,7 @@ void pull_pump(struct step *s)
 /* A link has room in its window again: who waited in line may ask it. */
 static void serve_line(struct step *s, uint8_t slot)
 {
-	struct asks asks = { NULL };
+	struct asks asks = { 0 };
 	struct want *t = s->n->gossip.wants.line;
 
 	while (t != NULL && room_of(s->n, slot) > 0) {
@@ -347,13 +364,16 @@ struct pulled pull_took(struct step *s, uint8_t slot, const struct identity *id,
 	return p;
 }
 
-/* Nobody announced first .. last, which is between messages that came. */
+/* first .. last are between messages that came: what nobody announced of them
+ * is asked of whoever brought the later one, in a while. What cannot even be
+ * noted is lost. */
 static void want_hole(struct step *s, struct origin *r, uint64_t first,
 		      uint64_t last, uint8_t slot)
 {
 	struct wants *w = &s->n->gossip.wants;
 	int64_t wait = HOLE_ASKS * ask_after(s->n);
 	struct announcement a = { .link = slot, .graft = true, .guess = true };
+	unsigned looks = 1;
 	struct span gap;
 
 	if (last - first >= WIDEST) {
@@ -363,12 +383,12 @@ static void want_hole(struct step *s, struct origin *r, uint64_t first,
 	if (wait < limits(s->n)->hole_wait_ms)
 		wait = limits(s->n)->hole_wait_ms;
 	a.due_ms = s->now + wait;
-	while (wants_gap(w, &r->id, first, last, &gap)) {
-		if (!wants_announce(w, &r->id, gap.first, gap.last, &a)) {
-			s->n->stats.rejected++;
-			break;
-		}
+	while (first <= last && wants_gap(w, &r->id, first, last, &gap)) {
+		if (!wants_announce(w, &r->id, NULL, gap.first, gap.last, &a,
+				    &looks))
+			close_hole(s, r, gap.first, gap.last);
 		first = gap.last + 1;
+		looks = 1;
 	}
 }
 
@@ -404,31 +424,16 @@ void pull_hole(struct step *s, struct origin *r, uint64_t seq, uint8_t slot)
 
 /* --- announcements (R9) ----------------------------------------------- */
 
-/* What is announced and not here. */
-static bool want_missing(struct step *s, const struct origin *r,
-			 const struct range *v, const struct announcement *a)
+/* The newest part of what is announced. */
+static uint64_t newest_part(const struct range *v)
 {
-	static const struct ranges none;
-	uint64_t first = v->first;
-	bool whole = true;
-	struct span gap;
-
-	if (v->last - first >= WIDEST)
-		first = v->last - WIDEST + 1;
-	while (first <= v->last &&
-	       ranges_gap(r != NULL ? &r->covered : &none, first, v->last,
-			  &gap)) {
-		whole = wants_announce(&s->n->gossip.wants, &v->run, gap.first,
-				       gap.last, a) &&
-			whole;
-		first = gap.last + 1;
-	}
-	return whole;
+	return v->last - v->first < WIDEST ? v->first : v->last - WIDEST + 1;
 }
 
 /* catch_up = no: what was said before we came counts as known. It is what the
- * first neighbor that holds anything announces, to its last chunk. */
-static bool is_history(struct step *s, const struct msg_have *m)
+ * first neighbor that holds anything announces, to its last part, and what
+ * others announce meanwhile. */
+static bool is_history(struct step *s, uint8_t slot, const struct msg_have *m)
 {
 	struct gossip *g = &s->n->gossip;
 
@@ -438,18 +443,25 @@ static bool is_history(struct step *s, const struct msg_have *m)
 		g->history_over = true;
 		return false;
 	}
-	g->history_over = !m->more && m->ranges.n > 0;
+	if (g->history_link == LINK_NONE && m->ranges.n > 0)
+		g->history_link = slot;
+	if (g->history_link == slot && !m->more)
+		g->history_over = true;
 	return true;
 }
 
 static void skip(struct step *s, const struct range *v)
 {
 	struct origin *r = gossip_record(s, &v->run);
+	uint64_t first = newest_part(v);
 	struct span closed;
 
-	if (r != NULL && ranges_add(&r->covered, v->first, v->last, &closed) ==
-				 ERR_OK)
-		drop_within(s, &v->run, v->first, v->last);
+	if (r == NULL ||
+	    ranges_add(&r->covered, first, v->last, &closed) != ERR_OK)
+		return;
+	drop_within(s, &v->run, first, v->last);
+	if (closed.first != 0)
+		drop_within(s, &v->run, closed.first, closed.last);
 }
 
 void pull_on_have(struct step *s, uint8_t slot, const struct msg_have *m)
@@ -457,27 +469,28 @@ void pull_on_have(struct step *s, uint8_t slot, const struct msg_have *m)
 	struct announcement a = { .link = slot,
 				  .graft = !m->all,
 				  .due_ms = s->now };
-	bool history = is_history(s, m), bad = false;
+	bool history = is_history(s, slot, m), bad = false;
+	unsigned looks = LOOKS;
 
 	if (!m->all)
 		a.due_ms += ask_after(s->n);
 	for (size_t i = 0; i < m->ranges.n; i++) {
 		const struct range *v = &m->ranges.v[i];
-		struct origin *r =
-			origins_find(&s->n->gossip.origins, &v->run);
+		struct origin *r = origins_find(&s->n->gossip.origins, &v->run);
 
-		if (identity_equal(&v->run, &s->n->self)) {
-			bad |= v->last > s->n->stats.published;
-			continue;
-		}
 		if (r != NULL) {
 			r->heard = (link_set)(r->heard | link_bit(slot));
 			have_known(s, r, v->first, v->last, slot);
 		}
-		if (history)
+		if (identity_equal(&v->run, &s->n->self))
+			bad |= v->last > s->n->stats.published;
+		else if (history)
 			skip(s, v);
 		else
-			bad |= !want_missing(s, r, v, &a);
+			bad |= !wants_announce(&s->n->gossip.wants, &v->run,
+					       r != NULL ? &r->covered : NULL,
+					       newest_part(v), v->last, &a,
+					       &looks);
 	}
 	s->n->stats.rejected += bad;
 	pull_pump(s);
@@ -502,7 +515,11 @@ void pull_link_up(struct step *s)
 
 void pull_link_down(struct step *s, uint8_t slot)
 {
-	wants_forget_link(&s->n->gossip.wants, slot, s->now);
+	struct gossip *g = &s->n->gossip;
+
+	if (g->history_link == slot)
+		g->history_over = true;
+	wants_forget_link(&g->wants, slot, s->now);
 	pull_pump(s);
 }
 
@@ -510,5 +527,5 @@ int64_t pull_deadline(const struct node *n)
 {
 	const struct want *t = wants_next(&n->gossip.wants);
 
-	return t == NULL || n->gossip.choked ? NEVER_MS : t->due_ms;
+	return t == NULL ? NEVER_MS : t->due_ms;
 }

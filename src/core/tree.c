@@ -104,8 +104,8 @@ static void say_one_run(struct step *s, enum message_type type, uint8_t slot,
 static bool counts_as_all(const struct step *s, uint8_t slot)
 {
 	const struct link_state *l = &s->n->links[slot];
-	bool island = l->info.neighbors == 0 &&
-		      s->now - l->info.since_ms < ISLAND_MS;
+	bool island =
+		l->info.neighbors == 0 && s->now - l->info.since_ms < ISLAND_MS;
 
 	return l->up && l->all && !island;
 }
@@ -142,6 +142,8 @@ static void feed_everything(struct step *s, uint8_t slot)
 {
 	struct origin *r;
 
+	if ((willing(s) & link_bit(slot)) == 0)
+		return;
 	s->n->links[slot].all = true;
 	for (r = s->n->gossip.origins.table; r != NULL; r = r->hh.next)
 		tree_feed(s, r, slot);
@@ -150,6 +152,8 @@ static void feed_everything(struct step *s, uint8_t slot)
 /* Send me everything, and I do as much for you. */
 static void take_all(struct step *s, uint8_t slot)
 {
+	if (s->n->gossip.choked)
+		return;
 	feed_everything(s, slot);
 	say(s, link_bit(slot), MSG_GRAFT)->graft.all = true;
 	s->n->stats.grafts++;
@@ -172,13 +176,13 @@ static uint8_t draw(struct step *s, link_set from)
 
 /* R12: another link for the run: one that showed it has its messages by a way
  * of its own, if there is one. */
-static uint8_t graft_elsewhere(struct step *s, struct origin *r, link_set not)
+static uint8_t graft_elsewhere(struct step *s, struct origin *r, link_set not )
 {
-	link_set from = (link_set)(willing(s) & ~not);
+	link_set from = (link_set)(willing(s) & ~not );
 	link_set best = (link_set)(from & r->heard);
 	uint8_t slot = draw(s, best != 0 ? best : from);
 
-	if (slot == LINK_NONE)
+	if (slot == LINK_NONE || s->n->gossip.choked)
 		return LINK_NONE;
 	tree_feed(s, r, slot);
 	return slot;
@@ -199,13 +203,13 @@ static bool active(const struct step *s, const struct origin *r)
 
 /* The run lost its last link: without one its messages would wait for a
  * Have each time. */
-static void keep_connected(struct step *s, struct origin *r, link_set not)
+static void keep_connected(struct step *s, struct origin *r, link_set not )
 {
 	uint8_t slot;
 
 	if (tree_eager(s, r) != 0 || !active(s, r))
 		return;
-	slot = graft_elsewhere(s, r, not);
+	slot = graft_elsewhere(s, r, not );
 	if (slot == LINK_NONE)
 		return;
 	say_one_run(s, MSG_GRAFT, slot, &r->id);
@@ -240,8 +244,8 @@ void tree_on_graft(struct step *s, uint8_t slot, const struct msg_graft *m)
 	if (m->all)
 		feed_everything(s, slot);
 	for (size_t i = 0; i < m->runs.n; i++) {
-		struct origin *r = origins_find(&s->n->gossip.origins,
-						&m->runs.v[i]);
+		struct origin *r =
+			origins_find(&s->n->gossip.origins, &m->runs.v[i]);
 
 		if (r != NULL)
 			tree_feed(s, r, slot);
@@ -256,8 +260,8 @@ void tree_on_prune(struct step *s, uint8_t slot, const struct msg_graft *m)
 	bool unknown = false;
 
 	for (size_t i = 0; i < m->runs.n; i++) {
-		struct origin *r = origins_find(&s->n->gossip.origins,
-						&m->runs.v[i]);
+		struct origin *r =
+			origins_find(&s->n->gossip.origins, &m->runs.v[i]);
 
 		if (r == NULL) {
 			unknown = true;

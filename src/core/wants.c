@@ -167,7 +167,6 @@ static struct want *insert(struct wants *w, const struct want *like,
 	if (t == NULL)
 		return NULL;
 	*t = *like;
-	t->more = NULL;
 	t->in_line = false;
 	if (heap_add(w, t) != ERR_OK) {
 		free(t);
@@ -206,12 +205,21 @@ void wants_drop(struct wants *w, struct want *t)
 	drop_run_if_empty(w, r);
 }
 
+/* All the same: any order is a heap. */
+void wants_hurry(struct wants *w, int64_t now_ms)
+{
+	for (uint32_t i = 0; i < w->n; i++)
+		w->heap[i]->due_ms = now_ms;
+}
+
 /* --- splitting -------------------------------------------------------- */
 
 struct want *wants_split(struct wants *w, struct want *t, uint64_t count)
 {
 	struct want tail = *t, *cut;
 
+	if (t->run->count >= 2 * WANTS_PER_RUN)
+		return NULL;
 	tail.first = t->first + count;
 	cut = insert(w, &tail, t);
 	if (cut != NULL)
@@ -265,48 +273,80 @@ static struct want *add_new(struct wants *w, struct wanted_run *r,
 	return may_add(w, r, a->link) ? insert(w, &t, after) : NULL;
 }
 
-/* One more source of a want that is there. */
-static void add_source(struct wants *w, struct want *t,
+/* One more source of a want that is there; of a part of it, a guess. */
+static void add_source(struct wants *w, struct want *t, bool whole,
 		       const struct announcement *a)
 {
-	t->announced = (link_set)(t->announced | bit(a->link));
+	if (whole && !a->guess)
+		t->announced = (link_set)(t->announced | bit(a->link));
+	else
+		t->guessed = (link_set)(t->guessed | bit(a->link));
 	t->denied = (link_set)(t->denied & ~bit(a->link));
 	t->hopeless_ms = -1;
 	if (t->asked == LINK_NONE && a->due_ms < t->due_ms)
 		wants_set_due(w, t, a->due_ms);
 }
 
-bool wants_announce(struct wants *w, const struct identity *run, uint64_t first,
-		    uint64_t last, const struct announcement *a)
-{
-	struct wanted_run *r = find_run(w, run);
-	struct want *t, *before = NULL;
-	bool whole = true;
+/* A place in a run's list: behind `before`, at `at`. */
+struct place {
+	struct want *before, *at;
+};
 
+/* first .. last, of which nothing is here, from that place on. */
+static bool announce_gap(struct wants *w, struct wanted_run *r, struct place *p,
+			 struct span s, const struct announcement *a)
+{
+	while (p->at != NULL && p->at->last < s.first) {
+		p->before = p->at;
+		p->at = p->at->next;
+	}
+	while (s.first <= s.last) {
+		struct want *t = p->at;
+
+		if (t == NULL || t->first > s.first) { /* wanted by nobody */
+			struct span new = s;
+
+			if (t != NULL && t->first <= s.last)
+				new.last = t->first - 1;
+			t = add_new(w, r, p->before, new, a);
+			if (t == NULL)
+				return false;
+			s.first = new.last + 1;
+		} else {
+			t = carve(w, t, s.first, s.last);
+			add_source(w, t,
+				   t->first >= s.first && t->last <= s.last, a);
+			s.first = t->last + 1;
+		}
+		p->before = t;
+		p->at = t->next;
+	}
+	return true;
+}
+
+bool wants_announce(struct wants *w, const struct identity *run,
+		    const struct ranges *here, uint64_t first, uint64_t last,
+		    const struct announcement *a, unsigned *looks)
+{
+	static const struct ranges nothing;
+	struct wanted_run *r = find_run(w, run);
+	struct place p = { NULL, NULL };
+	bool whole = true;
+	struct span gap;
+
+	if (here == NULL)
+		here = &nothing;
+	if (!ranges_gap(here, first, last, &gap))
+		return true;
 	if (r == NULL && (a->link == LINK_NONE || w->made[a->link] < w->max))
 		r = add_run(w, run);
 	if (r == NULL)
 		return false;
-	for (t = r->first; t != NULL && t->last < first; t = t->next)
-		before = t;
-	while (first <= last) {
-		if (t == NULL || t->first > first) { /* a gap in the list */
-			struct span s = { first, last };
-
-			if (t != NULL && t->first <= last)
-				s.last = t->first - 1;
-			before = add_new(w, r, before, s, a);
-			whole = before != NULL && whole;
-			first = s.last + 1;
-			if (before == NULL)
-				break;
-			t = before->next;
-		} else {
-			before = carve(w, t, first, last);
-			add_source(w, before, a);
-			first = before->last + 1;
-			t = before->next;
-		}
+	p.at = r->first;
+	while (whole && first <= last && ranges_gap(here, first, last, &gap)) {
+		whole = *looks > 0 && announce_gap(w, r, &p, gap, a);
+		*looks -= *looks > 0;
+		first = gap.last + 1;
 	}
 	drop_run_if_empty(w, r);
 	return whole;
@@ -360,7 +400,7 @@ void wants_deny(struct wants *w, const struct identity *run, uint64_t first,
 	struct want *t = r != NULL ? r->first : NULL;
 
 	for (; t != NULL && t->first <= last; t = t->next) {
-		if (t->last < first ||
+		if (t->last < first || (t->denied & bit(link)) != 0 ||
 		    ((t->announced | t->guessed) & bit(link)) == 0)
 			continue;
 		t = carve(w, t, first, last);
@@ -374,7 +414,7 @@ void wants_forget_link(struct wants *w, uint8_t link, int64_t now_ms)
 {
 	struct wanted_run *r, *next;
 
-	HASH_ITER(hh, w->runs, r, next)
+	HASH_ITER (hh, w->runs, r, next)
 		for (struct want *t = r->first; t != NULL; t = t->next) {
 			t->announced = (link_set)(t->announced & ~bit(link));
 			t->guessed = (link_set)(t->guessed & ~bit(link));
@@ -392,13 +432,34 @@ void wants_forget_link(struct wants *w, uint8_t link, int64_t now_ms)
 		}
 }
 
-struct want *wants_within(const struct wants *w, const struct identity *run,
-			  uint64_t first, uint64_t last)
+struct want *wants_overlapping(const struct wants *w,
+			       const struct identity *run, uint64_t first,
+			       uint64_t last)
 {
 	struct wanted_run *r = find_run(w, run);
 	struct want *t = r != NULL ? r->first : NULL;
 
-	while (t != NULL && t->first < first)
+	while (t != NULL && t->last < first)
 		t = t->next;
-	return t != NULL && t->last <= last ? t : NULL;
+	return t != NULL && t->first <= last ? t : NULL;
+}
+
+uint64_t wants_trim(struct wants *w, struct want *t, uint64_t first,
+		    uint64_t last)
+{
+	uint64_t before = want_size(t), rest = 0;
+
+	if (t->first >= first) {
+		t->first = last + 1;
+	} else {
+		if (t->last > last) {
+			struct want *tail =
+				wants_split(w, t, last + 1 - t->first);
+
+			/* Without memory for it the tail is not wanted. */
+			rest = tail != NULL ? want_size(tail) : 0;
+		}
+		t->last = first - 1;
+	}
+	return before - want_size(t) - rest;
 }

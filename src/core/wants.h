@@ -4,9 +4,9 @@
  * Kept by the run's identity, not in its record: strangers may announce runs
  * that do not exist, and must not push out the records of those that do.
  * Bounded: max wants on behalf of each link, WANTS_PER_RUN of each run; then
- * ranges are no longer split (who announced a part counts for the whole; if
- * he has not got it he says Not Found) and new ones are refused. Width costs
- * nothing. Pure.
+ * ranges are no longer split for an announcement (who announced a part may be
+ * asked for the whole, as a guess) and new ones are refused. Asking splits on,
+ * up to twice as many. Width costs nothing. Pure.
  */
 #ifndef CORE_WANTS_H
 #define CORE_WANTS_H
@@ -25,7 +25,6 @@ struct want {
 	uint64_t first, last;
 	struct wanted_run *run;
 	struct want *prev, *next; /* in its run, ascending, disjoint */
-	struct want *more;        /* scratch of pull.c: a list of some */
 	struct want *line_prev, *line_next; /* if in_line */
 	link_set announced;                 /* links that said they have it */
 	link_set guessed; /* that may have it: they had what came after */
@@ -69,10 +68,13 @@ struct announcement {
 void wants_init(struct wants *w, uint32_t max);
 void wants_free(struct wants *w);
 
-/* Notes that a.link has first .. last, none of which may be here. What is
- * wanted already gets it as one more source. False if a part was refused. */
-bool wants_announce(struct wants *w, const struct identity *run, uint64_t first,
-		    uint64_t last, const struct announcement *a);
+/* Notes that a.link has first .. last; `here` is what need not come (may be
+ * NULL). What is wanted already gets it as one more source. *looks falls by
+ * one for each stretch of it that is not here; at 0 the rest is refused. False
+ * if a part was. */
+bool wants_announce(struct wants *w, const struct identity *run,
+		    const struct ranges *here, uint64_t first, uint64_t last,
+		    const struct announcement *a, unsigned *looks);
 /* The want that has that seq, or NULL. */
 struct want *wants_find(const struct wants *w, const struct identity *run,
 			uint64_t seq);
@@ -90,15 +92,23 @@ void wants_deny(struct wants *w, const struct identity *run, uint64_t first,
  * is what nobody else announced. */
 void wants_forget_link(struct wants *w, uint8_t link, int64_t now_ms);
 /* Cuts off what follows the first `count` messages: a want of its own with
- * the same sources. NULL when out of memory: nothing changed. */
+ * the same sources. NULL when out of memory, or when the run is in too many
+ * pieces: nothing changed. */
 struct want *wants_split(struct wants *w, struct want *t, uint64_t count);
 void wants_set_due(struct wants *w, struct want *t, int64_t due_ms);
 void wants_line_up(struct wants *w, struct want *t);
 void wants_leave_line(struct wants *w, struct want *t);
 void wants_drop(struct wants *w, struct want *t);
-/* A want that lies within first .. last, or NULL. */
-struct want *wants_within(const struct wants *w, const struct identity *run,
-			  uint64_t first, uint64_t last);
+/* Everything is to be looked at, now. */
+void wants_hurry(struct wants *w, int64_t now_ms);
+/* A want with a part within first .. last, or NULL. */
+struct want *wants_overlapping(const struct wants *w,
+			       const struct identity *run, uint64_t first,
+			       uint64_t last);
+/* Takes first .. last, some but not all of which t has, out of it; returns how
+ * many numbers that were. */
+uint64_t wants_trim(struct wants *w, struct want *t, uint64_t first,
+		    uint64_t last);
 /* The one that is due first, or NULL. */
 struct want *wants_next(const struct wants *w);
 

@@ -178,20 +178,30 @@ void hub_on_down(struct hub *h, struct link *l, enum down_cause cause)
 	work_release(&w);
 }
 
-void hub_on_drained(struct hub *h, struct link *l)
+static void drained_locked(struct hub *h, struct link *l, struct work *w)
+	NEEDS(h->mu)
 {
-	struct event ev = { .kind = EV_DRAINED };
-	struct work w = { .n = 0 };
+	struct event ev = { .kind = EV_DRAINED, .link = l->slot };
 
-	mutex_lock(&h->mu);
+	/* It became full after it had drained, before we came here. */
+	if (atomic_load(&l->behind) && link_backlog(l) > LINK_LOW) {
+		link_watch(l);
+		return;
+	}
 	if (atomic_exchange(&l->behind, false))
 		log_event(h->peer->log, LOG_INFO, KIND_PEER, WAY_NONE,
 			  "drained", &l->who, "%s", "takes messages again");
-	if (l->slot != LINK_NONE) {
-		ev.link = l->slot;
-		hub_step_locked(h, &ev, &(struct subject){ 0 }, &w);
-		retime_locked(h);
-	}
+	hub_step_locked(h, &ev, &(struct subject){ 0 }, w);
+	retime_locked(h);
+}
+
+void hub_on_drained(struct hub *h, struct link *l)
+{
+	struct work w = { .n = 0 };
+
+	mutex_lock(&h->mu);
+	if (l->slot != LINK_NONE)
+		drained_locked(h, l, &w);
 	mutex_unlock(&h->mu);
 	work_flush(&w);
 	work_release(&w);
@@ -206,6 +216,8 @@ void hub_on_output(struct hub *h)
 	/* It may be slow again by now. */
 	if (h->output_slow && !output_is_slow(h->peer->output)) {
 		h->output_slow = false;
+		log_event(h->peer->log, LOG_INFO, KIND_PLAIN, WAY_NONE,
+			  "output", NULL, "%s", "caught up");
 		hub_step_locked(h, &ev, &(struct subject){ 0 }, &w);
 		retime_locked(h);
 	}
@@ -233,6 +245,7 @@ uint64_t hub_next_seq(struct hub *h)
 	return seq;
 }
 
+/* The slots of touched links; node.mu is held. */
 static link_set slots_locked(const struct work *w)
 {
 	link_set set = 0;
@@ -274,7 +287,7 @@ void hub_wait_room(struct hub *h)
 		if ((h->published_to & 1u << i) != 0 && h->links[i] != NULL)
 			work_touch(&w, h->links[i]);
 	mutex_unlock(&h->mu);
-	wait_room(h, &w, c->outbox_high, c->publish_wait_ms,
+	wait_room(h, &w, c->outbox_high, c->forward_wait_ms,
 		  c->publish_wait_ms);
 	work_release(&w);
 }

@@ -376,6 +376,8 @@ static void output_filled_locked(struct hub *h, struct work *w) NEEDS(h->mu)
 	if (h->output_slow)
 		return;
 	h->output_slow = true;
+	log_event(h->peer->log, LOG_INFO, KIND_PLAIN, WAY_NONE, "output", NULL,
+		  "%s", "too slow, more than half of its queue is full");
 	hub_step_locked(h, &ev, &(struct subject){ 0 }, w);
 }
 

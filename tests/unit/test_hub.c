@@ -490,6 +490,21 @@ static void a_watched_link_is_told_when_it_drained(void **state)
 	assert_false(atomic_load(&f->links[0]->behind));
 }
 
+static void what_drained_before_it_was_full_is_no_news(void **state)
+{
+	struct fixture *f = *state;
+
+	node.on[EV_PUBLISH] = send_big;
+	copies = 3;
+	stuff(f->near[0]);
+	publish(f);
+	hub_on_drained(f->peer.hub, f->links[0]); /* late */
+	assert_int_equal(count(EV_DRAINED), 0);
+	assert_true(atomic_load(&f->links[0]->behind));
+	assert_ok(link_start_writer(f->links[0]));
+	EVENTUALLY((read_some(f->far[0]), count(EV_DRAINED) == 1));
+}
+
 static void a_link_that_is_none_any_more_tells_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -575,6 +590,7 @@ int main(void)
 		HUB_TEST(a_reader_waits_once_for_a_neighbor_that_is_stuck),
 		HUB_TEST(a_reader_that_finds_room_goes_on),
 		HUB_TEST(a_watched_link_is_told_when_it_drained),
+		HUB_TEST(what_drained_before_it_was_full_is_no_news),
 		HUB_TEST(a_link_that_is_none_any_more_tells_nothing),
 		HUB_TEST(a_slow_output_is_told_once_and_so_is_its_end),
 		HUB_TEST(a_late_word_of_the_output_does_not_count),

@@ -225,6 +225,41 @@ static void a_link_that_finishes_is_not_waited_for(void **state)
 	assert_true(link_backlog(f->link) > 0);
 }
 
+static void *wait_for_room(void *arg)
+{
+	struct fixture *f = arg;
+	bool room = link_wait_room(f->link, 0, clock_ms(), 2 * PATIENCE_MS,
+				   INT64_MAX);
+
+	return room ? f : NULL;
+}
+
+static bool somebody_waits(struct link *l)
+{
+	bool waits;
+
+	mutex_lock(&l->mu);
+	waits = l->waiters > 0;
+	mutex_unlock(&l->mu);
+	return waits;
+}
+
+static void finishing_wakes_who_waits_for_room(void **state)
+{
+	struct fixture *f = *state;
+	int64_t begun = clock_ms();
+	pthread_t waiter;
+	void *room = NULL;
+
+	fill(f);
+	assert_ok(thread_start(&waiter, wait_for_room, f, "wait"));
+	EVENTUALLY(somebody_waits(f->link));
+	link_finish(f->link);
+	assert_int_equal(pthread_join(waiter, &room), 0);
+	assert_ptr_equal(room, f);
+	assert_true(clock_ms() - begun < PATIENCE_MS);
+}
+
 static void waiting_for_room_ends_when_there_is_room(void **state)
 {
 	struct fixture *f = *state;
@@ -379,12 +414,14 @@ static void whoever_sends_the_last_the_writer_tells(void **state)
 	struct fixture *f = *state;
 
 	assert_ok(link_start_writer(f->link));
+	link_watch(f->link);
+	EVENTUALLY(atomic_load(&f->left) == 1); /* it runs, and waits again */
 	for (int i = 0; i < 1200; i++) /* much to count, little to send */
 		assert_ok(queue(f, 'f', 1));
 	link_watch(f->link);
-	assert_int_equal(atomic_load(&f->drained), 0);
+	assert_int_equal(atomic_load(&f->drained), 1);
 	link_flush(f->link);
-	EVENTUALLY(atomic_load(&f->left) == 1);
+	EVENTUALLY(atomic_load(&f->left) == 2);
 	assert_false(atomic_load(&f->wrong_place));
 }
 
@@ -513,6 +550,7 @@ int main(void)
 		LINK_TEST(waiting_for_room_ends_when_nothing_moves),
 		LINK_TEST(a_stall_counts_from_the_last_byte),
 		LINK_TEST(a_link_that_finishes_is_not_waited_for),
+		LINK_TEST(finishing_wakes_who_waits_for_room),
 		LINK_TEST(waiting_for_room_ends_when_there_is_room),
 		LINK_TEST(finishing_sends_the_rest_and_then_half_closes),
 		LINK_TEST(finishing_a_full_link_sends_all_of_it_first),

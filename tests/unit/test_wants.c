@@ -3,12 +3,22 @@
 #include "base/rng.h"
 #include "core/wants.h"
 
+#include <limits.h>
 #include <utlist.h>
 
 #define PLENTY 100000
 #define A 0 /* links */
 #define B 1
 #define C 2
+
+/* Nothing of it is here, and no limit but those of the table. */
+static bool say_has(struct wants *w, const struct identity *run, uint64_t first,
+		    uint64_t last, const struct announcement *a)
+{
+	unsigned looks = UINT_MAX;
+
+	return wants_announce(w, run, NULL, first, last, a, &looks);
+}
 
 static struct identity run_id(unsigned n)
 {
@@ -23,7 +33,7 @@ static bool announce_at(struct wants *w, uint8_t link, uint64_t first,
 	struct identity run = run_id(0);
 	struct announcement a = { .link = link, .due_ms = due_ms };
 
-	return wants_announce(w, &run, first, last, &a);
+	return say_has(w, &run, first, last, &a);
 }
 
 static bool announce(struct wants *w, uint8_t link, uint64_t first,
@@ -151,7 +161,7 @@ static void what_is_announced_first_is_one_want(void **state)
 	wants_init(&w, PLENTY);
 	assert_null(wants_next(&w));
 	assert_null(find(&w, 1));
-	assert_true(wants_announce(&w, &run, 3, 12, &a));
+	assert_true(say_has(&w, &run, 3, 12, &a));
 	check_text(&w, "3-12b");
 	assert_null(find(&w, 2));
 	assert_null(find(&w, 13));
@@ -239,8 +249,8 @@ static void runs_have_nothing_in_common(void **state)
 
 	(void)state;
 	wants_init(&w, PLENTY);
-	assert_true(wants_announce(&w, &run[0], 1, 10, &a));
-	assert_true(wants_announce(&w, &run[1], 4, 6, &a));
+	assert_true(say_has(&w, &run[0], 1, 10, &a));
+	assert_true(say_has(&w, &run[1], 4, 6, &a));
 	check_text(&w, "1-10a");
 	assert_null(wants_find(&w, &run[1], 1));
 	wants_deny(&w, &run[1], 1, 10, A, 5);
@@ -298,7 +308,7 @@ static void a_guess_is_no_announcement(void **state)
 
 	(void)state;
 	wants_init(&w, PLENTY);
-	assert_true(wants_announce(&w, &run, 1, 9, &a));
+	assert_true(say_has(&w, &run, 1, 9, &a));
 	check_text(&w, "1-9");
 	assert_int_equal(find(&w, 1)->guessed, 1u << A);
 	assert_int_equal(w.made[A], 1);
@@ -524,7 +534,7 @@ static void a_refused_run_leaves_nothing_behind(void **state)
 	for (unsigned i = 1; i < 100; i++) {
 		struct identity run = run_id(i);
 
-		assert_false(wants_announce(&w, &run, 1, 5, &a));
+		assert_false(say_has(&w, &run, 1, 5, &a));
 	}
 	assert_int_equal(HASH_COUNT(w.runs), 1);
 	assert_int_equal(w.n, 1);
@@ -543,15 +553,16 @@ static void a_run_with_too_many_pieces_is_cut_no_more(void **state)
 		assert_true(announce(&w, A, 10 * i, 10 * i + 4));
 	assert_false(announce(&w, A, 7, 7));
 	assert_false(announce(&w, B, 1, 2));
-	/* Who has a part counts for the whole, and so does who has not. */
+	/* Who has a part may have the whole; who has not, has nothing. */
 	assert_true(announce(&w, B, 12, 12));
-	assert_int_equal(find(&w, 10)->announced, 1u << A | 1u << B);
-	assert_int_equal(find(&w, 14)->announced, 1u << A | 1u << B);
+	assert_int_equal(find(&w, 10)->announced, 1u << A);
+	assert_int_equal(find(&w, 10)->guessed, 1u << B);
+	assert_ptr_equal(find(&w, 14), find(&w, 10));
 	deny(&w, B, 13, 13, 50);
 	assert_int_equal(find(&w, 10)->denied, 1u << B);
 	assert_int_equal(w.n, WANTS_PER_RUN);
 	/* Other runs are no worse off. */
-	assert_true(wants_announce(&w, &other, 1, 10, &a));
+	assert_true(say_has(&w, &other, 1, 10, &a));
 	check_all(&w);
 	wants_free(&w);
 }
@@ -647,7 +658,7 @@ static void a_piece_of_who_waits_does_not_wait(void **state)
 	wants_free(&w);
 }
 
-static void only_what_lies_within_is_found_there(void **state)
+static void what_overlaps_is_found_and_trimmed(void **state)
 {
 	struct identity run = run_id(0), other = run_id(1);
 	struct wants w;
@@ -656,13 +667,22 @@ static void only_what_lies_within_is_found_there(void **state)
 	wants_init(&w, PLENTY);
 	announce(&w, A, 10, 19);
 	announce(&w, A, 30, 39);
-	assert_null(wants_within(&w, &run, 1, 9));
-	assert_null(wants_within(&w, &run, 11, 19));
-	assert_null(wants_within(&w, &run, 10, 18));
-	assert_null(wants_within(&w, &run, 40, 99));
-	assert_null(wants_within(&w, &other, 1, 99));
-	assert_ptr_equal(wants_within(&w, &run, 10, 19), find(&w, 10));
-	assert_ptr_equal(wants_within(&w, &run, 11, 39), find(&w, 30));
+	assert_null(wants_overlapping(&w, &run, 1, 9));
+	assert_null(wants_overlapping(&w, &run, 20, 29));
+	assert_null(wants_overlapping(&w, &run, 40, 99));
+	assert_null(wants_overlapping(&w, &other, 1, 99));
+	assert_ptr_equal(wants_overlapping(&w, &run, 19, 99), find(&w, 10));
+	assert_ptr_equal(wants_overlapping(&w, &run, 20, 30), find(&w, 30));
+	/* from the front, from the end, out of the middle */
+	assert_int_equal(wants_trim(&w, find(&w, 10), 1, 12), 3);
+	assert_null(find(&w, 12));
+	assert_int_equal(find(&w, 13)->last, 19);
+	assert_int_equal(wants_trim(&w, find(&w, 13), 18, 25), 2);
+	assert_int_equal(find(&w, 13)->last, 17);
+	assert_int_equal(wants_trim(&w, find(&w, 30), 33, 34), 2);
+	assert_int_equal(find(&w, 30)->last, 32);
+	assert_int_equal(find(&w, 35)->last, 39);
+	check_all(&w);
 	wants_free(&w);
 }
 
@@ -692,7 +712,7 @@ static void model_announce(struct model *m, unsigned run, uint64_t first,
 	struct announcement a = { .link = link,
 				  .due_ms = (int64_t)rng_below(&m->r, 1000) };
 	struct identity id = run_id(run);
-	bool whole = wants_announce(&m->w, &id, first, last, &a);
+	bool whole = say_has(&m->w, &id, first, last, &a);
 
 	assert_true(whole || !m->exact);
 	for (uint64_t i = first; i <= last; i++) {
@@ -735,7 +755,8 @@ static void model_deny(struct model *m, unsigned run, uint64_t first,
 	for (uint64_t i = first; i <= last; i++) {
 		struct cell *c = &m->v[run][i];
 
-		if (!c->wanted || (c->announced & 1u << link) == 0)
+		if (!c->wanted || (c->announced & 1u << link) == 0 ||
+		    (c->denied & 1u << link) != 0)
 			continue;
 		c->denied = (link_set)(c->denied | 1u << link);
 		if (c->asked == link || c->asked == LINK_NONE)
@@ -898,7 +919,7 @@ int main(void)
 		cmocka_unit_test(the_one_that_is_due_first_is_next),
 		cmocka_unit_test(who_waits_longer_stands_further_to_the_front),
 		cmocka_unit_test(a_piece_of_who_waits_does_not_wait),
-		cmocka_unit_test(only_what_lies_within_is_found_there),
+		cmocka_unit_test(what_overlaps_is_found_and_trimmed),
 		cmocka_unit_test(random_wants_are_what_a_plain_table_says),
 		cmocka_unit_test(random_wants_within_a_limit_are_so_too),
 	};
