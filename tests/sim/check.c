@@ -202,6 +202,30 @@ static uint64_t newest(const struct origin *r)
 		       : 0;
 }
 
+static bool anybody_holds(struct sim *s, uint32_t number)
+{
+	for (uint32_t i = 0; i < s->peers.alive_n; i++)
+		if (check_holds(s, s->peers.alive[i], number))
+			return true;
+	return false;
+}
+
+/* Holes that are left are of messages that died with their holders. */
+static void check_holes(struct sim *s, uint32_t peer, uint32_t run)
+{
+	const struct peer *p = &s->peers.v[run];
+	const struct ranges *covered = &record(s, peer, run)->covered;
+
+	for (size_t i = 1; i < covered->n; i++)
+		for (uint64_t q = covered->v[i - 1].last + 1;
+		     q < covered->v[i].first && q <= p->said_n; q++)
+			if (anybody_holds(s, p->said[q - 1]))
+				check_failed(s, "I4",
+					     "peer %u misses seq %llu of peer "
+					     "%u, which others hold",
+					     peer, (unsigned long long)q, run);
+}
+
 static void check_run_covered(struct sim *s, uint32_t run)
 {
 	uint64_t top = 0;
@@ -213,16 +237,17 @@ static void check_run_covered(struct sim *s, uint32_t run)
 	}
 	for (uint32_t i = 0; i < s->peers.alive_n; i++) {
 		uint32_t peer = s->peers.alive[i];
-		const struct origin *r = record(s, peer, run);
+		uint64_t last = newest(record(s, peer, run));
 
-		if (r != NULL && r->covered.n > 0 &&
-		    (r->covered.n > 1 || newest(r) != top))
+		if (last == 0)
+			continue;
+		if (last != top)
 			check_failed(s, "I4",
-				     "peer %u covers %zu spans of peer %u, up "
-				     "to %llu; others up to %llu",
-				     peer, r->covered.n, run,
-				     (unsigned long long)newest(r),
+				     "peer %u knows peer %u up to %llu, others "
+				     "up to %llu",
+				     peer, run, (unsigned long long)last,
 				     (unsigned long long)top);
+		check_holes(s, peer, run);
 	}
 }
 

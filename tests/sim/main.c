@@ -6,11 +6,10 @@
 #include "sim/sim.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #define JOINS_PER_S 1000
 #define JOIN_MAX_MS 60000 /* from the last start to one component */
-#define QUIET_MS 5000     /* without gossip: it has settled */
+#define QUIET_MS 5000     /* nobody was sent or told anything new */
 #define SETTLE_MAX_MS 300000
 #define WANDER_MS 60000
 #define PROBE_MAX_MS 60000
@@ -79,8 +78,9 @@ static void stream(struct sim *s)
  * that nobody else has any more, and so new holes. */
 static bool is_well(struct sim *s, int64_t for_ms)
 {
-	bool settled =
-		check_idle(s) || (!check_all_fits(s) && for_ms > WANDER_MS);
+	bool quiet = sim_now(s) - s->traffic.busy_ms >= QUIET_MS;
+	bool settled = (quiet && check_idle(s)) ||
+		       (!check_all_fits(s) && for_ms > WANDER_MS);
 	struct account a;
 
 	if (!settled || graph_components(s) > 1 || !all_linked(s))
@@ -96,8 +96,7 @@ static void settle(struct sim *s, int64_t most_ms)
 
 	while (s->check.violations == 0 && sim_now(s) < end) {
 		run_for(s, 1000);
-		if (sim_now(s) - s->traffic.busy_ms >= QUIET_MS &&
-		    is_well(s, sim_now(s) - begin))
+		if (is_well(s, sim_now(s) - begin))
 			return;
 	}
 }
@@ -137,19 +136,11 @@ static void probe(struct sim *s, struct report *r)
 
 /* --- the program ------------------------------------------------------ */
 
-static double wall_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static struct sim *sim_new(int argc, char **argv)
 {
 	struct sim *s = sim_alloc(1, sizeof *s);
 
-	s->wall_start = wall_s();
+	s->wall_start = sim_wall_s();
 	config_init(&s->config);
 	options_read(&s->options, &s->config, argc, argv);
 	if (crypto_init() != ERR_OK)

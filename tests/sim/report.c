@@ -6,7 +6,6 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* --- taking ----------------------------------------------------------- */
 
@@ -139,14 +138,6 @@ void report_take(struct sim *s, struct report *r)
 }
 
 /* --- printing --------------------------------------------------------- */
-
-static double wall_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* One figure, as a JSON field or as a line of a table. */
 struct pen {
@@ -296,7 +287,7 @@ static void print_more(const struct sim *s, const struct report *r,
 void report_print(const struct sim *s, const struct report *r)
 {
 	struct pen p = { .json = s->options.json };
-	double wall = wall_s() - s->wall_start;
+	double wall = sim_wall_s() - s->wall_start;
 
 	print_delivery(s, r, &p);
 	print_network(s, r, &p, wall);

@@ -56,6 +56,8 @@ static inline uint32_t sim_chance(struct rng *r, uint32_t n)
 	return (uint32_t)(((rng_u64(r) >> 32) * n) >> 32);
 }
 
+/* Real time, for the figures alone. */
+double sim_wall_s(void);
 /* Zeroed memory, or the end of the program. */
 void *sim_alloc(size_t n, size_t bytes);
 /* v with room for at least n, its growth by doubling. */

@@ -208,6 +208,9 @@ void traffic_sent(struct sim *s, uint32_t body_bytes)
 void traffic_said(struct sim *s, const struct message *m, uint32_t bytes)
 {
 	struct cost *c = &s->traffic.cost;
+	/* Renewals bring new links, which are told of all, for ever. */
+	bool upkeep = m->type == MSG_GRAFT || m->type == MSG_PRUNE ||
+		      (m->type == MSG_HAVE && m->have.all);
 
 	switch (m->type) {
 	case MSG_HAVE:
@@ -229,7 +232,8 @@ void traffic_said(struct sim *s, const struct message *m, uint32_t bytes)
 		return;
 	}
 	c->bytes += bytes;
-	s->traffic.busy_ms = sim_now(s);
+	if (!upkeep)
+		s->traffic.busy_ms = sim_now(s);
 }
 
 void traffic_copy(struct sim *s, uint32_t number)
@@ -348,6 +352,8 @@ static void look_at_missing(struct sim *s, uint32_t peer, size_t word,
 			out->lost++;
 		else if (s->config.gossip.catch_up)
 			out->behind++;
+		else
+			continue; /* history that it does not want */
 		out->peer = peer;
 		out->number = number;
 	}

@@ -58,7 +58,7 @@ struct traffic {
 	uint64_t hist[HIST_MS + 1]; /* of live deliveries */
 	int64_t max_ms;
 	uint8_t max_hops;
-	int64_t busy_ms; /* when gossip was last sent */
+	int64_t busy_ms; /* when something new was last sent or told of */
 };
 
 struct sim;
