@@ -12,8 +12,7 @@
 #define ROUND_MS 1000      /* all have been asked: once more after this, */
 #define ROUND_MAX_MS 30000 /* doubled up to this */
 #define BULK_MS 1000     /* old messages: no hurry to ask somebody else, too */
-#define HISTORY_MS 10000 /* catch_up = no: how long history may take to come \
-			  */
+#define HISTORY_MS 10000 /* catch_up = no: history comes within this */
 
 static const struct config_gossip *limits(const struct node *n)
 {
@@ -342,25 +341,23 @@ struct pulled pull_took(struct step *s, uint8_t slot, const struct identity *id,
 	struct wants *w = &s->n->gossip.wants;
 	struct want *t = wants_find(w, id, seq);
 	struct pulled p = { 0 };
+	struct link_state *from;
+	uint8_t asked;
 
 	if (t == NULL)
 		return p;
 	p.announced = t->announced;
-	if (t->asked != LINK_NONE) {
-		struct link_state *l = &s->n->links[t->asked];
-
-		l->asked--;
-		if (t->asked == slot) {
-			l->answered_ms = s->now;
-			p.graft = t->graft;
-		}
-	}
-	slot = t->asked;
-	if (!wants_take(w, t, seq) && slot != LINK_NONE)
-		s->n->links[slot].asked++;
-	if (slot != LINK_NONE && w->line != NULL &&
-	    room_of(s->n, slot) >= WINDOW / 2 && !s->n->gossip.choked)
-		serve_line(s, slot);
+	asked = t->asked;
+	p.graft = asked != LINK_NONE && asked == slot && t->graft;
+	if (!wants_take(w, t, seq) || asked == LINK_NONE)
+		return p;
+	from = &s->n->links[asked];
+	from->asked--;
+	if (asked == slot)
+		from->answered_ms = s->now;
+	if (w->line != NULL && room_of(s->n, asked) >= WINDOW / 2 &&
+	    !s->n->gossip.choked)
+		serve_line(s, asked);
 	return p;
 }
 
