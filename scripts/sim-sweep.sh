@@ -84,7 +84,7 @@ settings() {
 	}
 	below 4
 	[ "$REPLY" != 0 ] ||
-		options+=(--set gossip.max_outbox=16K --set gossip.outbox_high=4K)
+		options+=(--set gossip.max_outbox=256K --set gossip.outbox_high=16K)
 	below 10
 	[ "$REPLY" != 0 ] || options+=(--set gossip.catch_up=no)
 	below 10

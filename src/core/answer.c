@@ -209,6 +209,10 @@ void answer_get_data(struct step *s, uint8_t slot, const struct msg_get_data *m)
 		answer_id(s, slot, &m->id);
 		return;
 	}
+	if (m->ranges.n == 0) {
+		have_again(s, slot);
+		return;
+	}
 	for (size_t i = 0; m->graft && i < m->ranges.n; i++) {
 		struct origin *r = origins_find(&s->n->gossip.origins,
 						&m->ranges.v[i].run);

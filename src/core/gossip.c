@@ -183,7 +183,7 @@ static void on_news(struct step *s, struct origin *r, uint8_t slot,
 	n->stats.delivered++;
 	n->stats.recovered += recovery;
 	effects_add(s->out, EF_DELIVER);
-	p = pull_took(s, slot, &m->origin, m->seq);
+	p = pull_took(s, slot, &m->origin, m->seq, f->frame->body_bytes);
 	live = !recovery || p.graft; /* said now, not before we came */
 	if (live)
 		tree_feed(s, r, slot);
@@ -302,7 +302,7 @@ void gossip_tick(struct step *s)
 	find_tick(s);
 	if (s->now >= s->n->gossip.flush_ms)
 		have_flush(s);
-	pull_pump(s);
+	pull_tick(s);
 }
 
 static int64_t earlier(int64_t a, int64_t b)

@@ -9,6 +9,7 @@
 
 #define FRESH_MAX 256 /* then they are announced at once */
 #define FRESH_FIRST 8
+#define AGAIN_MS 10000         /* the whole store, to who asks for that */
 #define WALK_RANGES RANGES_MAX /* in one Have of the whole store */
 
 /* Without memory for a list these links are told of the whole store later. */
@@ -200,10 +201,19 @@ void have_walk(struct step *s, uint8_t slot)
 {
 	struct walk *w = &s->n->links[slot].walk;
 
+	s->n->links[slot].told_ms = s->now;
 	if (s->n->gossip.store.count == 0)
 		return;
 	*w = (struct walk){ .active = true,
 			    .at = s->n->gossip.origins.table,
 			    .seq = 1 };
 	have_walk_on(s, slot);
+}
+
+void have_again(struct step *s, uint8_t slot)
+{
+	struct link_state *l = &s->n->links[slot];
+
+	if (!l->walk.active && !l->behind && s->now - l->told_ms >= AGAIN_MS)
+		have_walk(s, slot);
 }

@@ -76,7 +76,9 @@ uint8_t link_add(struct step *s, const struct identity *id, bool dialed,
 		.ping_ms = s->now,
 		.lazy_until = s->now,
 		.asked_ms = NEVER_ASKED_MS,
-		.answered_ms = NEVER_ASKED_MS,
+		.again_ms = NEVER_ASKED_MS,
+		.told_ms = NEVER_ASKED_MS,
+		.fed_ms = NEVER_ASKED_MS,
 	};
 	if (via != NULL)
 		n->links[slot].via = *via;

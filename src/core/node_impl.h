@@ -64,7 +64,11 @@ struct link_state {
 	int64_t lazy_until;   /* no run becomes eager on it before */
 	unsigned asked;       /* messages asked from it and not come yet */
 	int64_t asked_ms;     /* when it was last asked for any */
-	int64_t answered_ms;  /* when it last brought one of them */
+	uint64_t brought;     /* bytes of what was asked of it and came */
+	bool missed;          /* it has more than could be noted, */
+	int64_t again_ms;     /* and was asked about that last */
+	int64_t told_ms;      /* when it was last told of the whole store */
+	int64_t fed_ms;       /* when it last asked for everything */
 	struct walk walk;
 	struct answers answers;
 };
@@ -306,6 +310,8 @@ void have_flush(struct step *s);
 /* Announces the whole store to a link. */
 void have_walk(struct step *s, uint8_t slot);
 void have_walk_on(struct step *s, uint8_t slot);
+/* The same to a link that missed some of it; not all the time. */
+void have_again(struct step *s, uint8_t slot);
 /* Before a record goes. */
 void have_forget_run(struct node *n, const struct origin *r);
 void have_forget_link(struct step *s, uint8_t slot);
@@ -323,7 +329,7 @@ void pull_on_have(struct step *s, uint8_t slot, const struct msg_have *m);
 void pull_on_not_found(struct step *s, uint8_t slot,
 		       const struct range_list *ranges);
 struct pulled pull_took(struct step *s, uint8_t slot, const struct identity *id,
-			uint64_t seq);
+			uint64_t seq, uint32_t bytes);
 /* Message seq of r came when it was said: from the first of them on the run
  * shall be complete (R16). */
 void pull_live(struct step *s, struct origin *r, uint64_t seq, uint8_t slot);
@@ -336,6 +342,7 @@ void pull_link_up(struct step *s);
 void pull_link_down(struct step *s, uint8_t slot);
 /* Asks for all that is due. */
 void pull_pump(struct step *s);
+void pull_tick(struct step *s);
 int64_t pull_deadline(const struct node *n);
 
 /* --- answer.c: getData of others (R11) -------------------------------- */

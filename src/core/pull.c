@@ -3,9 +3,13 @@
  * at a time; what nobody has any more is reported as lost. */
 #include "core/node_impl.h"
 
-#define WINDOW 256    /* messages asked at a time from one link */
-#define WIDEST 262144 /* of a range or hole, its newest part is looked at */
-#define LOOKS 8192    /* stretches that one Have may make us look at */
+#define WINDOW 256       /* messages asked at a time from one link */
+#define WIDEST 262144    /* of a range or hole, its newest part is looked at */
+#define LOOKS 8192       /* stretches that one Have may make us look at */
+#define LINE_LOOKS 64    /* who waits in line, for each answer */
+#define FLOW_BYTES 32768 /* who brings less in TO2 is asked no longer, */
+#define FLOW_FLOOR 4096  /* each message counting as so much at least */
+#define AGAIN_MS 30000   /* what was refused is asked about anew after this */
 #define ASKS_AT_ONCE WINDOW
 #define ASK_RTTS 2         /* TO1 in round trips of the slowest link */
 #define HOLE_ASKS 10       /* R16: in TO1 */
@@ -241,6 +245,7 @@ static void ask(struct step *s, struct want *t, uint8_t slot, struct asks *asks)
 	wants_leave_line(w, t);
 	t->asked = slot;
 	t->asked_ms = s->now;
+	t->brought = l->brought;
 	t->tried = (link_set)(t->tried | link_bit(slot));
 	l->asked += (unsigned)want_size(t);
 	l->asked_ms = s->now;
@@ -250,17 +255,17 @@ static void ask(struct step *s, struct want *t, uint8_t slot, struct asks *asks)
 		graft(s, t);
 }
 
-/* Who was asked and has begun to answer gets the time to go on. */
+/* Who was asked and answers at a decent pace gets the time to go on. */
 static bool is_being_answered(struct step *s, struct want *t)
 {
 	const struct link_state *l = &s->n->links[t->asked];
-	int64_t until =
-		l->answered_ms + answer_within(s->n, t->asked, t->graft);
 
-	if (until <= s->now || l->answered_ms < t->asked_ms ||
+	if (l->brought - t->brought < FLOW_BYTES ||
 	    s->now - t->asked_ms > limits(s->n)->lost_after_ms)
 		return false;
-	wants_set_due(&s->n->gossip.wants, t, until);
+	t->brought = l->brought;
+	wants_set_due(&s->n->gossip.wants, t,
+		      s->now + answer_within(s->n, t->asked, t->graft));
 	return true;
 }
 
@@ -304,6 +309,25 @@ static void decide(struct step *s, struct want *t, struct asks *asks)
 	}
 }
 
+/* What a link announced was more than could be noted: once there is room it is
+ * asked to say again what it has, by a getData for nothing. */
+static void ask_again(struct step *s)
+{
+	const struct wants *w = &s->n->gossip.wants;
+
+	for (uint8_t i = 0; i < LINK_SLOTS; i++) {
+		struct link_state *l = &s->n->links[i];
+
+		if (!l->up || !l->missed || s->now - l->again_ms < AGAIN_MS ||
+		    w->made[i] > w->max / 2)
+			continue;
+		l->missed = false;
+		l->again_ms = s->now;
+		say(s, link_bit(i), MSG_GET_DATA);
+		s->n->stats.getdata_sent++;
+	}
+}
+
 void pull_pump(struct step *s)
 {
 	struct wants *w = &s->n->gossip.wants;
@@ -317,18 +341,26 @@ void pull_pump(struct step *s)
 	say_all_asks(s, &asks);
 }
 
-/* A link has room in its window again: who waited in line may ask it. */
+/* A link has room in its window again: who waited in line may ask it. Who may
+ * not goes to the end, so that nobody is looked at all the time. */
 static void serve_line(struct step *s, uint8_t slot)
 {
+	struct wants *w = &s->n->gossip.wants;
 	struct asks asks = { 0 };
-	struct want *t = s->n->gossip.wants.line;
+	struct want *t, *turned = NULL;
 
-	while (t != NULL && room_of(s->n, slot) > 0) {
-		struct want *next = t->line_next;
-
-		if (sources(s, t) & ~t->tried & link_bit(slot))
+	for (unsigned i = 0; i < LINE_LOOKS && room_of(s->n, slot) > 0; i++) {
+		t = w->line;
+		if (t == NULL || t == turned)
+			break;
+		wants_leave_line(w, t);
+		if (sources(s, t) & ~t->tried & link_bit(slot)) {
 			ask(s, t, slot, &asks);
-		t = next;
+			continue;
+		}
+		if (turned == NULL)
+			turned = t;
+		wants_line_up(w, t);
 	}
 	say_all_asks(s, &asks);
 }
@@ -336,7 +368,7 @@ static void serve_line(struct step *s, uint8_t slot)
 /* --- messages that came ----------------------------------------------- */
 
 struct pulled pull_took(struct step *s, uint8_t slot, const struct identity *id,
-			uint64_t seq)
+			uint64_t seq, uint32_t bytes)
 {
 	struct wants *w = &s->n->gossip.wants;
 	struct want *t = wants_find(w, id, seq);
@@ -354,7 +386,7 @@ struct pulled pull_took(struct step *s, uint8_t slot, const struct identity *id,
 	from = &s->n->links[asked];
 	from->asked--;
 	if (asked == slot)
-		from->answered_ms = s->now;
+		from->brought += bytes > FLOW_FLOOR ? bytes : FLOW_FLOOR;
 	if (w->line != NULL && room_of(s->n, asked) >= WINDOW / 2 &&
 	    !s->n->gossip.choked)
 		serve_line(s, asked);
@@ -458,7 +490,8 @@ static void skip(struct step *s, const struct range *v)
 		return;
 	drop_within(s, &v->run, first, v->last);
 	if (closed.first != 0)
-		drop_within(s, &v->run, closed.first, closed.last);
+		pull_lost(s, r, closed.first, closed.last);
+	pull_hole(s, r, first, LINK_NONE);
 }
 
 void pull_on_have(struct step *s, uint8_t slot, const struct msg_have *m)
@@ -466,7 +499,7 @@ void pull_on_have(struct step *s, uint8_t slot, const struct msg_have *m)
 	struct announcement a = { .link = slot,
 				  .graft = !m->all,
 				  .due_ms = s->now };
-	bool history = is_history(s, slot, m), bad = false;
+	bool history = is_history(s, slot, m), bad = false, refused = false;
 	unsigned looks = LOOKS;
 
 	if (!m->all)
@@ -484,12 +517,13 @@ void pull_on_have(struct step *s, uint8_t slot, const struct msg_have *m)
 		else if (history)
 			skip(s, v);
 		else
-			bad |= !wants_announce(&s->n->gossip.wants, &v->run,
-					       r != NULL ? &r->covered : NULL,
-					       newest_part(v), v->last, &a,
-					       &looks);
+			refused |= !wants_announce(
+				&s->n->gossip.wants, &v->run,
+				r != NULL ? &r->covered : NULL, newest_part(v),
+				v->last, &a, &looks);
 	}
-	s->n->stats.rejected += bad;
+	s->n->links[slot].missed |= refused;
+	s->n->stats.rejected += bad || refused;
 	pull_pump(s);
 }
 
@@ -518,6 +552,12 @@ void pull_link_down(struct step *s, uint8_t slot)
 		g->history_over = true;
 	wants_forget_link(&g->wants, slot, s->now);
 	pull_pump(s);
+}
+
+void pull_tick(struct step *s)
+{
+	pull_pump(s);
+	ask_again(s);
 }
 
 int64_t pull_deadline(const struct node *n)

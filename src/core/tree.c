@@ -6,6 +6,7 @@
 #include "core/node_impl.h"
 
 #define ISLAND_MS 5000      /* a neighbor without neighbors counts after this */
+#define FEED_AGAIN_MS 1000  /* there may be 65,536 runs to go through */
 #define PRUNE_AGAIN_MS 1000 /* copies under way do not ask for a Prune each */
 /* A copy flagged as a recovery is one if we asked so lately. */
 #define ANSWER_MEMORY_MS 60000
@@ -140,13 +141,18 @@ void tree_feed(struct step *s, struct origin *r, uint8_t slot)
 
 static void feed_everything(struct step *s, uint8_t slot)
 {
+	struct link_state *l = &s->n->links[slot];
 	struct origin *r;
 
-	if ((willing(s) & link_bit(slot)) == 0)
+	if ((willing(s) & link_bit(slot)) == 0 ||
+	    (l->all && s->now - l->fed_ms < FEED_AGAIN_MS))
 		return;
-	s->n->links[slot].all = true;
-	for (r = s->n->gossip.origins.table; r != NULL; r = r->hh.next)
-		tree_feed(s, r, slot);
+	l->all = true;
+	l->fed_ms = s->now;
+	for (r = s->n->gossip.origins.table; r != NULL; r = r->hh.next) {
+		r->eager = (link_set)(r->eager | link_bit(slot));
+		r->pruned = (link_set)(r->pruned & ~link_bit(slot));
+	}
 }
 
 /* Send me everything, and I do as much for you. */

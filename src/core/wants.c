@@ -34,9 +34,15 @@ static void heap_set(struct wants *w, uint32_t pos, struct want *t)
 	t->heap_pos = pos;
 }
 
+static bool before(const struct want *a, const struct want *b)
+{
+	return a->due_ms != b->due_ms ? a->due_ms < b->due_ms
+				      : a->number < b->number;
+}
+
 static void heap_up(struct wants *w, uint32_t pos, struct want *t)
 {
-	while (pos > 0 && w->heap[(pos - 1) / 2]->due_ms > t->due_ms) {
+	while (pos > 0 && before(t, w->heap[(pos - 1) / 2])) {
 		heap_set(w, pos, w->heap[(pos - 1) / 2]);
 		pos = (pos - 1) / 2;
 	}
@@ -51,9 +57,9 @@ static void heap_down(struct wants *w, uint32_t pos, struct want *t)
 		if (below >= w->n)
 			break;
 		if (below + 1 < w->n &&
-		    w->heap[below + 1]->due_ms < w->heap[below]->due_ms)
+		    before(w->heap[below + 1], w->heap[below]))
 			below++;
-		if (w->heap[below]->due_ms >= t->due_ms)
+		if (!before(w->heap[below], t))
 			break;
 		heap_set(w, pos, w->heap[below]);
 		pos = below;
@@ -168,13 +174,16 @@ static struct want *insert(struct wants *w, const struct want *like,
 		return NULL;
 	*t = *like;
 	t->in_line = false;
+	t->number = ++w->numbers;
 	if (heap_add(w, t) != ERR_OK) {
 		free(t);
 		return NULL;
 	}
 	link_behind(t->run, after, t);
-	if (t->maker != LINK_NONE)
+	if (t->maker != LINK_NONE) {
 		w->made[t->maker]++;
+		t->run->made[t->maker]++;
+	}
 	return t;
 }
 
@@ -199,17 +208,30 @@ void wants_drop(struct wants *w, struct want *t)
 	wants_leave_line(w, t);
 	heap_remove(w, t);
 	unlink_want(r, t);
-	if (t->maker != LINK_NONE)
+	if (t->maker != LINK_NONE) {
 		w->made[t->maker]--;
+		r->made[t->maker]--;
+	}
 	free(t);
 	drop_run_if_empty(w, r);
 }
 
-/* All the same: any order is a heap. */
+static int by_number(const void *a, const void *b)
+{
+	const struct want *x = *(struct want *const *)a;
+	const struct want *y = *(struct want *const *)b;
+
+	return (x->number > y->number) - (x->number < y->number);
+}
+
 void wants_hurry(struct wants *w, int64_t now_ms)
 {
-	for (uint32_t i = 0; i < w->n; i++)
+	if (w->n > 1) /* then sorted by number is a heap */
+		qsort(w->heap, w->n, sizeof(*w->heap), by_number);
+	for (uint32_t i = 0; i < w->n; i++) {
 		w->heap[i]->due_ms = now_ms;
+		w->heap[i]->heap_pos = i;
+	}
 }
 
 /* --- splitting -------------------------------------------------------- */
@@ -251,8 +273,18 @@ static struct want *carve(struct wants *w, struct want *t, uint64_t first,
 static bool may_add(const struct wants *w, const struct wanted_run *r,
 		    uint8_t link)
 {
-	return (link == LINK_NONE || w->made[link] < w->max) &&
-	       r->count < WANTS_PER_RUN;
+	return r->count < WANTS_PER_RUN &&
+	       (link == LINK_NONE ||
+		(w->made[link] < w->max && r->made[link] < WANTS_PER_LINK));
+}
+
+/* Nothing has happened to either yet that would tell them apart. */
+static bool is_like(const struct want *a, const struct want *b)
+{
+	return a->announced == b->announced && a->guessed == b->guessed &&
+	       a->denied == 0 && a->tried == 0 && a->asked == LINK_NONE &&
+	       a->rounds == 0 && a->graft == b->graft && a->maker == b->maker &&
+	       a->hopeless_ms == b->hopeless_ms;
 }
 
 static struct want *add_new(struct wants *w, struct wanted_run *r,
@@ -270,6 +302,12 @@ static struct want *add_new(struct wants *w, struct wanted_run *r,
 			  .due_ms = a->due_ms,
 			  .hopeless_ms = -1 };
 
+	/* Each has its own time, unless there are too many. */
+	if (r->count >= WANTS_CROWD && after != NULL &&
+	    after->last + 1 == s.first && is_like(after, &t)) {
+		after->last = s.last;
+		return after;
+	}
 	return may_add(w, r, a->link) ? insert(w, &t, after) : NULL;
 }
 
@@ -423,6 +461,7 @@ void wants_forget_link(struct wants *w, uint8_t link, int64_t now_ms)
 			if (t->maker == link) {
 				t->maker = LINK_NONE;
 				w->made[link]--;
+				r->made[link]--;
 			}
 			if (t->asked == link ||
 			    (t->announced | t->guessed) == 0)

@@ -3,10 +3,11 @@
  *
  * Kept by the run's identity, not in its record: strangers may announce runs
  * that do not exist, and must not push out the records of those that do.
- * Bounded: max wants on behalf of each link, WANTS_PER_RUN of each run; then
- * ranges are no longer split for an announcement (who announced a part may be
- * asked for the whole, as a guess) and new ones are refused. Asking splits on,
- * up to twice as many. Width costs nothing. Pure.
+ * Bounded: max wants on behalf of each link, WANTS_PER_RUN of each run,
+ * WANTS_PER_LINK of them on behalf of one link; then ranges are no longer split for an
+ * announcement (who announced a part may be asked for the whole, as a guess)
+ * and new ones are refused. Asking splits on, up to twice as many. Width costs
+ * nothing. Pure.
  */
 #ifndef CORE_WANTS_H
 #define CORE_WANTS_H
@@ -16,7 +17,9 @@
 
 #include <uthash.h>
 
-#define WANTS_PER_RUN 1024 /* as RANGES_SPANS_MAX: one for each hole */
+#define WANTS_PER_RUN 1024 /* as RANGES_SPANS_MAX: one for each hole, */
+#define WANTS_PER_LINK 256 /* and so many of them on behalf of one link */
+#define WANTS_CROWD 128    /* what adjoins and is alike becomes one */
 
 struct wanted_run;
 
@@ -35,8 +38,10 @@ struct want {
 	uint8_t rounds;  /* of asking everybody */
 	bool graft;      /* whoever is asked shall send the run from then on */
 	bool in_line; /* it waits until a link may be asked for more */
+	uint64_t number;     /* in the order of making: of two due first */
 	int64_t due_ms;      /* when to look at it again (I5) */
-	int64_t asked_ms;    /* when it was asked */
+	int64_t asked_ms;    /* when it was asked, */
+	uint64_t brought;    /* and what that link had brought till then */
 	int64_t hopeless_ms; /* since when nobody has it; -1: somebody has */
 	uint32_t heap_pos;
 };
@@ -45,6 +50,7 @@ struct wanted_run {
 	struct identity id;
 	struct want *first;
 	unsigned count;
+	uint16_t made[LINK_SLOTS]; /* on behalf of that link */
 	UT_hash_handle hh;
 };
 
@@ -55,6 +61,7 @@ struct wants {
 	uint32_t n, cap;
 	uint32_t made[LINK_SLOTS]; /* on behalf of that link */
 	uint32_t max;
+	uint64_t numbers;
 };
 
 /* An announcement: by whom, when to look at what is new, and what to ask. */

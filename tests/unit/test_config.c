@@ -1028,7 +1028,7 @@ static void contradictions_are_refused(void **state)
 		  "dials must not be more than max_candidates" },
 		{ "gossip.slow_bytes=5M", "gossip.max_outbox=4M",
 		  "slow_bytes" },
-		{ "gossip.max_outbox=96K", "gossip.outbox_high=4K",
+		{ "gossip.max_outbox=1536K", "gossip.max_data=1M",
 		  "max_outbox must be at least twice max_data" },
 		{ "gossip.store_bytes=1M", "gossip.max_data=1M",
 		  "store_bytes must be at least twice max_data" },

@@ -187,18 +187,39 @@ static void who_answers_gets_the_time_to_go_on(void **state)
 	uint8_t first;
 
 	(void)state;
-	hear_have(f, 0, &a, 1, 9);
-	hear_have(f, 1, &a, 1, 9);
+	hear_have(f, 0, &a, 1, 60);
+	hear_have(f, 1, &a, 1, 60);
 	assert_true(wait_ask(f, 300));
 	first = who_is_asked(f);
-	for (uint64_t i = 1; i <= 6; i++) {
-		nothing_is_asked(f, 290);
+	for (uint64_t i = 1; i <= 48; i++) {
+		if (i % 8 == 1)
+			nothing_is_asked(f, 290);
 		assert_true(hear_recovery(f, first, &a, i));
 	}
-	nothing_is_asked(f, 299);
+	nothing_is_asked(f, 2100 - 6 * 290 - 1);
 	assert_true(wait_ask(f, 1)); /* it stopped */
 	assert_int_equal(who_is_asked(f), !first);
-	check_only(asked(f, !first), &a, 7, 9);
+	check_only(asked(f, !first), &a, 49, 60);
+	fixture_free(f);
+}
+
+/* Who brings one message now and then holds up the others. */
+static void who_trickles_is_asked_no_longer(void **state)
+{
+	struct fixture *f = fixture_with_links(2);
+	struct identity a = other_run(1);
+	uint8_t first;
+
+	(void)state;
+	hear_have(f, 0, &a, 1, 60);
+	hear_have(f, 1, &a, 1, 60);
+	assert_true(wait_ask(f, 300));
+	first = who_is_asked(f);
+	nothing_is_asked(f, 290);
+	assert_true(hear_recovery(f, first, &a, 1));
+	nothing_is_asked(f, 9);
+	assert_true(wait_ask(f, 1));
+	check_only(asked(f, !first), &a, 2, 60);
 	fixture_free(f);
 }
 
@@ -955,7 +976,7 @@ static void many_pieces_of_one_run_are_a_bounded_matter(void **state)
 		hear_ranges(f, 1, MSG_HAVE, v, RANGES_MAX);
 		assert_true(wants(f) <= WANTS_PER_RUN);
 	}
-	assert_int_equal(stats(f).rejected, 9);
+	assert_int_equal(stats(f).rejected, 10);
 	/* Messages come as ever, and are not forgotten. */
 	for (uint64_t i = 2; i <= 3000; i++)
 		assert_true(hear_new(f, 0, &a, i));
@@ -1303,6 +1324,7 @@ int main(void)
 		cmocka_unit_test(
 			the_next_announcer_is_asked_after_two_round_trips),
 		cmocka_unit_test(who_answers_gets_the_time_to_go_on),
+		cmocka_unit_test(who_trickles_is_asked_no_longer),
 		cmocka_unit_test(what_others_bring_is_no_answer_of_his),
 		cmocka_unit_test(
 			who_has_not_got_it_is_followed_by_the_next_at_once),

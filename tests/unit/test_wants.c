@@ -550,12 +550,13 @@ static void a_run_with_too_many_pieces_is_cut_no_more(void **state)
 	(void)state;
 	wants_init(&w, PLENTY);
 	for (uint64_t i = 1; i <= WANTS_PER_RUN; i++)
-		assert_true(announce(&w, A, 10 * i, 10 * i + 4));
+		assert_true(
+			announce(&w, (uint8_t)(4 + i % 4), 10 * i, 10 * i + 4));
 	assert_false(announce(&w, A, 7, 7));
 	assert_false(announce(&w, B, 1, 2));
 	/* Who has a part may have the whole; who has not, has nothing. */
 	assert_true(announce(&w, B, 12, 12));
-	assert_int_equal(find(&w, 10)->announced, 1u << A);
+	assert_int_equal(find(&w, 10)->announced, 1u << 5);
 	assert_int_equal(find(&w, 10)->guessed, 1u << B);
 	assert_ptr_equal(find(&w, 14), find(&w, 10));
 	deny(&w, B, 13, 13, 50);
@@ -574,13 +575,31 @@ static void one_wide_range_over_a_full_run_ends_in_time(void **state)
 
 	(void)state;
 	wants_init(&w, PLENTY);
-	for (uint64_t i = 1; i <= WANTS_PER_RUN / 2; i++)
+	for (uint64_t i = 1; i <= WANTS_PER_LINK; i++)
 		assert_true(announce(&w, A, 10 * i, 10 * i));
 	/* One in each gap, and there is no room for the last of them. */
 	assert_false(announce(&w, B, 1, last));
-	assert_int_equal(w.n, WANTS_PER_RUN);
-	assert_int_equal(find(&w, 10 * (WANTS_PER_RUN / 2))->announced,
+	assert_int_equal(w.n, 2 * WANTS_PER_LINK);
+	assert_int_equal(find(&w, 10 * WANTS_PER_LINK)->announced,
 			 1u << A | 1u << B);
+	check_all(&w);
+	wants_free(&w);
+}
+
+/* One message after the other, announced before any came. */
+static void in_a_crowd_what_is_alike_becomes_one(void **state)
+{
+	struct wants w;
+
+	(void)state;
+	wants_init(&w, PLENTY);
+	for (uint64_t i = 1; i <= 3000; i++)
+		assert_true(announce(&w, A, i, i));
+	assert_int_equal(w.n, WANTS_CROWD);
+	assert_int_equal(find(&w, 3000)->first, WANTS_CROWD);
+	/* Not with what has another source. */
+	assert_true(announce(&w, B, 3001, 3001));
+	assert_int_equal(w.n, WANTS_CROWD + 1);
 	check_all(&w);
 	wants_free(&w);
 }
@@ -589,7 +608,7 @@ static void one_wide_range_over_a_full_run_ends_in_time(void **state)
 
 static void the_one_that_is_due_first_is_next(void **state)
 {
-	enum { COUNT = 500 };
+	enum { COUNT = 120 };
 	int64_t before = 0;
 	struct wants w;
 	struct rng r;
@@ -689,7 +708,7 @@ static void what_overlaps_is_found_and_trimmed(void **state)
 /* --- against a model that looks at each number --------------------------- */
 
 #define RUNS 2
-#define SEQS 300
+#define SEQS 120 /* fewer than WANTS_CROWD: each keeps its own time */
 #define LINKS 4
 
 struct cell {
@@ -916,6 +935,7 @@ int main(void)
 		cmocka_unit_test(a_refused_run_leaves_nothing_behind),
 		cmocka_unit_test(a_run_with_too_many_pieces_is_cut_no_more),
 		cmocka_unit_test(one_wide_range_over_a_full_run_ends_in_time),
+		cmocka_unit_test(in_a_crowd_what_is_alike_becomes_one),
 		cmocka_unit_test(the_one_that_is_due_first_is_next),
 		cmocka_unit_test(who_waits_longer_stands_further_to_the_front),
 		cmocka_unit_test(a_piece_of_who_waits_does_not_wait),
