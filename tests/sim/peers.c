@@ -27,12 +27,14 @@ static void forget(struct peer *p)
 	node_free(p->node);
 	free(p->got);
 	free(p->waived);
+	free(p->hasty);
 	free(p->standings);
 	free(p->backlog);
 	free(p->told);
 	p->node = NULL;
 	p->got = NULL;
 	p->waived = NULL;
+	p->hasty = NULL;
 	p->standings = NULL;
 	p->backlog = NULL;
 	p->told = NULL;

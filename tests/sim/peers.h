@@ -29,6 +29,7 @@ struct peer {
 	struct node *node; /* NULL: gone or silent */
 	uint64_t *got;     /* a bit for every message: published or delivered */
 	uint64_t *waived; /* of these it has said that they are lost; or NULL */
+	uint64_t *hasty;  /* and a neighbor held them then; or NULL */
 	struct standing *standings; /* a seed each, once one has answered */
 	struct item *backlog;       /* what came while it was paused */
 	size_t backlog_n, backlog_cap;

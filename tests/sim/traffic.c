@@ -293,29 +293,6 @@ void traffic_deliver(struct sim *s, uint32_t peer, uint32_t number,
 	}
 }
 
-void traffic_lost(struct sim *s, uint32_t peer, const struct range *r)
-{
-	struct peer *p = &s->peers.v[peer];
-	uint32_t origin = peers_of_run(s, &r->run);
-	const struct peer *o;
-
-	s->traffic.reported_lost += r->last - r->first + 1;
-	if (origin == NOBODY)
-		return;
-	o = &s->peers.v[origin];
-	if (p->waived == NULL)
-		p->waived = sim_alloc(traffic_words(s), sizeof *p->waived);
-	for (uint64_t q = r->first; q <= r->last && q <= o->said_n; q++)
-		traffic_mark(p->waived, o->said[q - 1]);
-}
-
-/* --- the account ------------------------------------------------------ */
-
-static unsigned bits(uint64_t w)
-{
-	return (unsigned)__builtin_popcountll(w);
-}
-
 static bool neighbor_holds(struct sim *s, uint32_t peer, uint32_t number)
 {
 	const struct peer *p = &s->peers.v[peer];
@@ -335,18 +312,50 @@ static bool neighbor_holds(struct sim *s, uint32_t peer, uint32_t number)
 	return false;
 }
 
+void traffic_lost(struct sim *s, uint32_t peer, const struct range *r)
+{
+	struct peer *p = &s->peers.v[peer];
+	uint32_t origin = peers_of_run(s, &r->run);
+	const struct peer *o;
+
+	s->traffic.reported_lost += r->last - r->first + 1;
+	if (origin == NOBODY)
+		return;
+	o = &s->peers.v[origin];
+	if (p->waived == NULL)
+		p->waived = sim_alloc(traffic_words(s), sizeof *p->waived);
+	if (p->hasty == NULL)
+		p->hasty = sim_alloc(traffic_words(s), sizeof *p->hasty);
+	for (uint64_t q = r->first; q <= r->last && q <= o->said_n; q++) {
+		traffic_mark(p->waived, o->said[q - 1]);
+		if (neighbor_holds(s, peer, o->said[q - 1]))
+			traffic_mark(p->hasty, o->said[q - 1]);
+	}
+}
+
+/* --- the account ------------------------------------------------------ */
+
+static unsigned bits(uint64_t w)
+{
+	return (unsigned)__builtin_popcountll(w);
+}
+
 static void look_at_missing(struct sim *s, uint32_t peer, size_t word,
 			    uint64_t missing, uint32_t first,
 			    struct account *out)
 {
 	const uint64_t *waived = s->peers.v[peer].waived;
+	const uint64_t *hasty = s->peers.v[peer].hasty;
 
 	for (unsigned b = 0; b < 64; b++) {
 		uint32_t number = (uint32_t)(word * 64 + b);
 
 		if ((missing >> b & 1) == 0 || !neighbor_holds(s, peer, number))
 			continue;
-		if (waived != NULL && traffic_has(waived, number))
+		if (waived != NULL && traffic_has(waived, number) &&
+		    !traffic_has(hasty, number))
+			continue; /* it came to the neighbor later */
+		else if (waived != NULL && traffic_has(waived, number))
 			out->wrong++;
 		else if (number >= first)
 			out->lost++;

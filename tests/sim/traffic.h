@@ -100,7 +100,7 @@ struct account {
 	uint64_t orphans; /* messages that nobody alive has, */
 	uint64_t
 		dropped; /* though who said them was told that they are taken */
-	uint64_t wrong;  /* said to be lost, and a neighbor holds them */
+	uint64_t wrong;  /* said to be lost while a neighbor held them */
 	uint32_t peer, number; /* one that is lost, or behind */
 };
 void traffic_account(struct sim *s, struct account *out);
