@@ -15,7 +15,8 @@ void gossip_init(struct node *n)
 	origins_init(&g->origins, c->runs_max);
 	store_init(&g->store, c->store_messages, c->store_bytes,
 		   rng_u64(&n->rng));
-	wants_init(&g->wants, (uint32_t)c->runs_max);
+	wants_init(&g->wants,
+		   c->runs_max < WANTS_MAX ? (uint32_t)c->runs_max : WANTS_MAX);
 	g->flush_ms = NEVER_MS;
 	g->history_link = LINK_NONE;
 }

@@ -17,6 +17,7 @@
 
 #include <uthash.h>
 
+#define WANTS_MAX 8192     /* on behalf of one link: 2 MiB of memory */
 #define WANTS_PER_RUN 1024 /* as RANGES_SPANS_MAX: one for each hole, */
 #define WANTS_PER_LINK 256 /* and so many of them on behalf of one link */
 #define WANTS_CROWD 128    /* what adjoins and is alike becomes one */

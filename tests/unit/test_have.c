@@ -680,6 +680,29 @@ static void each_link_has_or_has_heard_of_all_that_is_held(void **state)
 		world_play(seed);
 }
 
+/* A getData for nothing. */
+static void who_missed_some_is_told_again_but_not_all_the_time(void **state)
+{
+	struct fixture *f = fixture_with_links(1);
+	struct message m = { .type = MSG_GET_DATA };
+	struct identity a = other_run(1);
+	uint8_t slot;
+
+	(void)state;
+	assert_true(hear_new(f, 0, &a, 1));
+	slot = link_up(f, 77);
+	assert_non_null(said(f, MSG_HAVE));
+	hear(f, slot, &m);
+	assert_null(said(f, MSG_HAVE));
+	f->now += 10000;
+	hear(f, slot, &m);
+	assert_non_null(said_to(f, slot, MSG_HAVE, 0));
+	assert_true(said_to(f, slot, MSG_HAVE, 0)->have.all);
+	hear(f, slot, &m);
+	assert_null(said(f, MSG_HAVE));
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -696,6 +719,8 @@ int main(void)
 		cmocka_unit_test(of_a_forgotten_run_nothing_is_announced),
 		cmocka_unit_test(an_empty_store_is_nothing_to_talk_about),
 		cmocka_unit_test(a_new_link_is_told_of_all_that_is_held),
+		cmocka_unit_test(
+			who_missed_some_is_told_again_but_not_all_the_time),
 		cmocka_unit_test(a_large_store_is_told_in_chunks_as_they_drain),
 		cmocka_unit_test(what_fits_is_told_in_one),
 		cmocka_unit_test(what_comes_meanwhile_is_announced_as_ever),

@@ -1073,6 +1073,33 @@ static void what_is_closed_while_asking_harms_nobody(void **state)
 	fixture_free(f);
 }
 
+/* What was refused is not forgotten: its link is asked to say it again. */
+static void who_said_too_much_is_asked_again_when_there_is_room(void **state)
+{
+	enum { MAX = 100 };
+	struct fixture *f = fixture_new(1);
+	struct range *v = calloc(2 * MAX, sizeof *v);
+
+	(void)state;
+	assert_non_null(v);
+	f->config.gossip.runs_max = MAX;
+	fixture_relink(f, 2);
+	for (unsigned k = 0; k < 2 * MAX; k++)
+		v[k] = (struct range){ other_run(k), 1, 1 };
+	hear_ranges(f, 1, MSG_HAVE, v, 2 * MAX);
+	assert_int_equal(wants(f), MAX);
+	assert_true(wait_ask(f, 300));
+	for (unsigned k = 0; k < MAX; k++)
+		hear_not_found(f, 1, &v[k].run, 1, 1);
+	assert_int_equal(wants(f), 0);
+	while (said(f, MSG_GET_DATA) == NULL)
+		assert_true(tick_heard_until(f, EF_SAY, 6000));
+	assert_int_equal(said_to(f, 1, MSG_GET_DATA, 0)->get_data.ranges.n, 0);
+	assert_false(said_to(f, 1, MSG_GET_DATA, 0)->get_data.has_id);
+	free(v);
+	fixture_free(f);
+}
+
 /* Not Found by itself makes no haste. */
 static void not_found_of_what_was_not_asked_hurries_nobody(void **state)
 {
@@ -1369,6 +1396,8 @@ int main(void)
 		cmocka_unit_test(a_run_that_was_only_announced_has_no_record),
 		cmocka_unit_test(thousands_of_ranges_are_a_bounded_matter),
 		cmocka_unit_test(many_pieces_of_one_run_are_a_bounded_matter),
+		cmocka_unit_test(
+			who_said_too_much_is_asked_again_when_there_is_room),
 		cmocka_unit_test(
 			not_found_of_what_was_not_asked_hurries_nobody),
 		cmocka_unit_test(what_any_neighbor_has_comes_in_the_end),
