@@ -182,9 +182,9 @@ static uint8_t draw(struct step *s, link_set from)
 
 /* R12: another link for the run: one that showed it has its messages by a way
  * of its own, if there is one. */
-static uint8_t graft_elsewhere(struct step *s, struct origin *r, link_set not )
+static uint8_t graft_elsewhere(struct step *s, struct origin *r, link_set except)
 {
-	link_set from = (link_set)(willing(s) & ~not );
+	link_set from = (link_set)(willing(s) & ~except);
 	link_set best = (link_set)(from & r->heard);
 	uint8_t slot = draw(s, best != 0 ? best : from);
 
@@ -209,13 +209,13 @@ static bool active(const struct step *s, const struct origin *r)
 
 /* The run lost its last link: without one its messages would wait for a
  * Have each time. */
-static void keep_connected(struct step *s, struct origin *r, link_set not )
+static void keep_connected(struct step *s, struct origin *r, link_set except)
 {
 	uint8_t slot;
 
 	if (tree_eager(s, r) != 0 || !active(s, r))
 		return;
-	slot = graft_elsewhere(s, r, not );
+	slot = graft_elsewhere(s, r, except);
 	if (slot == LINK_NONE)
 		return;
 	say_one_run(s, MSG_GRAFT, slot, &r->id);
