@@ -182,7 +182,8 @@ static uint8_t draw(struct step *s, link_set from)
 
 /* R12: another link for the run: one that showed it has its messages by a way
  * of its own, if there is one. */
-static uint8_t graft_elsewhere(struct step *s, struct origin *r, link_set except)
+static uint8_t graft_elsewhere(struct step *s, struct origin *r,
+			       link_set except)
 {
 	link_set from = (link_set)(willing(s) & ~except);
 	link_set best = (link_set)(from & r->heard);

@@ -145,23 +145,25 @@ class Process:
         """Whole lines of stdout, as bytes."""
         return self.out().split(b"\n")[:-1]
 
-    def log_text(self, keep_color=False):
-        try:
-            text = Path(self.log_path).read_text(errors="replace")
-        except FileNotFoundError:
-            return ""
+    def log_text(self, keep_color=False, older=False):
+        text = ""
+        for path in [f"{self.log_path}.1"] * older + [self.log_path]:
+            with contextlib.suppress(FileNotFoundError):
+                text += Path(path).read_text(errors="replace")
         return text if keep_color else plain(text)
 
     def log_has(self, pattern):
         return re.search(pattern, self.log_text(), re.M)
 
     def status(self):
-        """SIGUSR1, and the status object it writes to the log."""
+        """SIGUSR1, and the status object it writes to the log, which may be rotated meanwhile.
+        No two are the same: they tell the time."""
         def objects():
-            return re.findall(r"(\{\"address\".*\})", self.log_text())
-        before = len(objects())
+            return re.findall(r"(\{\"address\".*\})", self.log_text(older=True))
+        before = set(objects())
         self.send_signal(signal.SIGUSR1)
-        found = wait_until(lambda: objects()[before:], 5, f"status of {self.name} in its log")
+        found = wait_until(lambda: [o for o in objects() if o not in before], 5,
+                           f"status of {self.name} in its log")
         return json.loads(found[-1])
 
     # --- what it does

@@ -519,7 +519,7 @@ def test_a_neighbor_is_told_bye(net, host):
 
 def test_a_peer_under_load_leaves_within_two_seconds(net, host):
     net.start_seeds(3)
-    peers = net.peers(3)
+    peers = net.peers(3, "--receive")
     sender = net.peer("--send", stdin=subprocess.PIPE, expect=None)
     stop = threading.Event()
 
