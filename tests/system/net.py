@@ -156,15 +156,15 @@ class Process:
         return re.search(pattern, self.log_text(), re.M)
 
     def status(self):
-        """SIGUSR1, and the status object it writes to the log, which may be rotated meanwhile.
-        No two are the same: they tell the time."""
-        def objects():
-            return re.findall(r"(\{\"address\".*\})", self.log_text(older=True))
-        before = set(objects())
+        """SIGUSR1, and the status object it writes to the log, which may be rotated meanwhile:
+        a line that was not there, and its time makes it another one."""
+        def lines():
+            return re.findall(r"^.*\{\"address\".*\}", self.log_text(older=True), re.M)
+        before = set(lines())
         self.send_signal(signal.SIGUSR1)
-        found = wait_until(lambda: [o for o in objects() if o not in before], 5,
+        found = wait_until(lambda: [line for line in lines() if line not in before], 5,
                            f"status of {self.name} in its log")
-        return json.loads(found[-1])
+        return json.loads(found[-1][found[-1].index("{"):])
 
     # --- what it does
 
