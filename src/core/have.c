@@ -217,3 +217,23 @@ void have_again(struct step *s, uint8_t slot)
 	if (!l->walk.active && !l->behind && s->now - l->told_ms >= AGAIN_MS)
 		have_walk(s, slot);
 }
+
+/* Who leaves cannot be asked any more: what he was going to announce he sends,
+ * as if it had been asked for. */
+void have_hand_over(struct step *s)
+{
+	struct gossip *g = &s->n->gossip;
+	link_set usable = tree_usable(s->n);
+
+	for (unsigned i = 0; i < g->fresh_n; i++) {
+		const struct fresh *f = &g->fresh[i];
+		const struct stored *e =
+			store_by_seq(&g->store, f->run, f->seq);
+
+		if (e != NULL)
+			gossip_send(s, (link_set)(f->to & usable), e->frame,
+				    FRAME_RECOVERY, e->hops);
+	}
+	g->fresh_n = 0;
+	g->flush_ms = NEVER_MS;
+}

@@ -37,6 +37,7 @@ void node_free(struct node *n)
 /* R15: say good-bye everywhere. The shell flushes and closes. */
 static void stop(struct step *s)
 {
+	have_hand_over(s);
 	s->n->stopped = true;
 	for (uint8_t i = 0; i < LINK_SLOTS; i++)
 		if (s->n->links[i].up)

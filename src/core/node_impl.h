@@ -307,6 +307,8 @@ void have_add(struct step *s, struct origin *r, uint64_t seq, link_set to);
 void have_known(struct step *s, const struct origin *r, uint64_t first,
 		uint64_t last, uint8_t slot);
 void have_flush(struct step *s);
+/* Before the good-byes (R15). */
+void have_hand_over(struct step *s);
 /* Announces the whole store to a link. */
 void have_walk(struct step *s, uint8_t slot);
 void have_walk_on(struct step *s, uint8_t slot);
