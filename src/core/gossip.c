@@ -110,7 +110,6 @@ static link_set spread(struct step *s, struct origin *r, uint64_t seq,
 		       link_set have)
 {
 	link_set others = (link_set)(tree_usable(s->n) & ~have), eager;
-
 	uint8_t flags = seq == 1 ? head->flags & FRAME_SPREAD : 0;
 
 	if (flags != 0)

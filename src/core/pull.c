@@ -234,8 +234,10 @@ static void ask(struct step *s, struct want *t, uint8_t slot, struct asks *asks)
 	struct wants *w = &s->n->gossip.wants;
 
 	if (want_size(t) > room_of(s->n, slot)) {
-		struct want *rest = wants_split(w, t, room_of(s->n, slot));
+		struct want *rest = NULL;
 
+		if (t->run->count < 2 * WANTS_PER_RUN)
+			rest = wants_split(w, t, room_of(s->n, slot));
 		if (rest == NULL) { /* later */
 			wants_set_due(w, t, s->now + ROUND_MS);
 			return;

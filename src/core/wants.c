@@ -240,8 +240,6 @@ struct want *wants_split(struct wants *w, struct want *t, uint64_t count)
 {
 	struct want tail = *t, *cut;
 
-	if (t->run->count >= 2 * WANTS_PER_RUN)
-		return NULL;
 	tail.first = t->first + count;
 	cut = insert(w, &tail, t);
 	if (cut != NULL)

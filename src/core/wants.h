@@ -100,8 +100,7 @@ void wants_deny(struct wants *w, const struct identity *run, uint64_t first,
  * is what nobody else announced. */
 void wants_forget_link(struct wants *w, uint8_t link, int64_t now_ms);
 /* Cuts off what follows the first `count` messages: a want of its own with
- * the same sources. NULL when out of memory, or when the run is in too many
- * pieces: nothing changed. */
+ * the same sources. NULL when out of memory: nothing changed. */
 struct want *wants_split(struct wants *w, struct want *t, uint64_t count);
 void wants_set_due(struct wants *w, struct want *t, int64_t due_ms);
 void wants_line_up(struct wants *w, struct want *t);

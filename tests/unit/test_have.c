@@ -680,6 +680,26 @@ static void each_link_has_or_has_heard_of_all_that_is_held(void **state)
 		world_play(seed);
 }
 
+static void who_leaves_hands_over_what_was_not_announced_yet(void **state)
+{
+	struct fixture *f = fixture_with_links(3);
+	struct identity a = other_run(1);
+	const struct effect *e;
+
+	(void)state;
+	assert_true(hear_new(f, 0, &a, 5));
+	assert_true(wait_said(f, MSG_HAVE, 100));
+	assert_true(hear_new(f, 0, &a, 6));
+	step_kind(f, EV_STOP);
+	e = effect_one(f, EF_SEND); /* 6 alone, and before the good-byes */
+	assert_ptr_equal(e, &f->fx.v[0]);
+	assert_int_equal(e->links & link_bit(0), 0);
+	assert_int_not_equal(e->links, 0);
+	assert_int_equal(e->send.head.flags, FRAME_RECOVERY);
+	assert_null(said(f, MSG_HAVE));
+	fixture_free(f);
+}
+
 /* A getData for nothing. */
 static void who_missed_some_is_told_again_but_not_all_the_time(void **state)
 {
@@ -718,6 +738,8 @@ int main(void)
 		cmocka_unit_test(a_link_that_went_is_not_told),
 		cmocka_unit_test(of_a_forgotten_run_nothing_is_announced),
 		cmocka_unit_test(an_empty_store_is_nothing_to_talk_about),
+		cmocka_unit_test(
+			who_leaves_hands_over_what_was_not_announced_yet),
 		cmocka_unit_test(a_new_link_is_told_of_all_that_is_held),
 		cmocka_unit_test(
 			who_missed_some_is_told_again_but_not_all_the_time),
