@@ -50,6 +50,9 @@ size_t addr_format_host(const struct addr *a, char out[ADDR_TEXT_MAX]);
 bool addr_equal(const struct addr *a, const struct addr *b);
 bool addr_same_host(const struct addr *a, const struct addr *b);
 int addr_compare(const struct addr *a, const struct addr *b);
+/* Who is behind an address, as far as limits go: the IPv4 address, or the /64
+ * of an IPv6 address, which one host has to itself as a rule. */
+struct addr addr_source(const struct addr *a);
 bool addr_is_none(const struct addr *a);
 bool addr_is_loopback(const struct addr *a);
 bool addr_is_wildcard(const struct addr *a);

@@ -39,6 +39,7 @@ struct config_peer {
 	char advertise[HOST_MAX + 8]; /* empty: worked out */
 	int64_t message_interval_ms;  /* 0: no demo messages */
 	uint64_t connections_max;
+	uint64_t per_source_max; /* of those, off loopback */
 };
 
 struct config_overlay {
@@ -88,11 +89,13 @@ struct config_seed_role {
 	int64_t period_ms; /* renewal, at least */
 	uint64_t lease_periods;
 	uint64_t connections_max;
+	uint64_t per_source_max; /* of those, off loopback */
 	int64_t handshake_ms, idle_ms;
 	int64_t dial_back_ms;
 	int64_t verify_connect_ms, verify_reply_ms, verify_retry_ms;
 	uint64_t verify_max, verify_queue;
 	uint64_t peers_max;
+	uint64_t per_host_max; /* of those, off loopback */
 };
 
 struct config_log {

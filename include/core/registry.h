@@ -21,8 +21,11 @@
 struct registry;
 
 struct registry_config {
-	size_t peers_max;  /* registrations beyond this are refused */
-	int64_t period_ms; /* renewal, at least; grows with the population */
+	size_t peers_max;    /* registrations beyond this are refused */
+	size_t per_host_max; /* and, off loopback, beyond this of one
+			      * addr_source, so that nobody fills the lists
+			      * with himself; 0: any number */
+	int64_t period_ms;   /* renewal, at least; grows with the population */
 	uint64_t lease_periods; /* a lease lasts this many periods */
 	size_t seeds; /* n of the configuration, for the period formula */
 	uint64_t rng_seed;

@@ -15,6 +15,7 @@
 
 #define INBOX_READ_BYTES 65536 /* most taken from the kernel at a time */
 #define INBOX_IDLE_BYTES 4096  /* what a quiet connection keeps */
+#define INBOX_BREACH_MAX 48    /* "protocol version 255 instead of 1" */
 
 struct inbox {
 	struct channel *channel;
@@ -24,6 +25,7 @@ struct inbox {
 	size_t room;       /* how much the next read should have space for */
 	unsigned calm;     /* small reads in a row */
 	uint32_t body_max; /* grows once the other side introduced itself */
+	char breach[INBOX_BREACH_MAX]; /* see inbox_breach */
 };
 
 void inbox_init(struct inbox *in, struct channel *c, uint32_t body_max);
@@ -36,6 +38,9 @@ enum err MUST_CHECK inbox_fill(struct inbox *in, int fd, int64_t deadline_ms,
  * bytes are needed. ERR_VERSION, ERR_SYNTAX, ERR_RANGE: a breach; ERR_NOMEM */
 enum err MUST_CHECK inbox_next(struct inbox *in, struct frame_head *head,
 			       struct frame **f);
+/* What is wrong with the header that inbox_next refused with e; valid until
+ * the next call. */
+const char *inbox_breach(struct inbox *in, enum err e);
 /* Is part of a frame waiting for its rest? */
 bool inbox_partial(const struct inbox *in);
 

@@ -4,15 +4,27 @@
  * joining; what is said on a connection is the business of the function it
  * was given. Connections dialed by us are put into the same table
  * (server_adopt), so that there is one place where connection threads end.
+ *
+ * Whoever connects is let in; when all places are taken, somebody who has
+ * nothing to do with us makes way. So strangers that connect and say nothing
+ * cannot shut the door.
  */
 #ifndef IO_SERVER_H
 #define IO_SERVER_H
 
-#include "io/log.h"
+#include "io/reject.h"
 #include "io/waker.h"
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* Who makes way first: the longest of the silent, then of the idle, and of the
+ * busy nobody. An accepted connection begins silent. */
+enum conn_standing {
+	CONN_SILENT, /* said nothing of sense so far */
+	CONN_IDLE,   /* did, and nothing is to be done for it now */
+	CONN_BUSY    /* is being answered, or is a link */
+};
 
 struct conn {
 	int fd; /* closed by the server after serve returned */
@@ -23,15 +35,18 @@ struct conn {
 struct server_config {
 	const char *name; /* of its threads */
 	struct addr listen;
-	size_t connections_max; /* accepted ones; more are closed at once */
+	size_t connections_max; /* accepted ones */
+	size_t per_source_max;  /* of those, of one addr_source; 0: any number;
+				 * does not count on loopback */
 	/* Runs in the connection's own thread. */
 	void (*serve)(void *ctx, struct conn *c);
 	void *ctx;
-	struct log *log;
+	struct rejects *rejects; /* counts and logs who is turned away */
 };
 
 struct server_stats {
-	uint64_t accepted, refused; /* since the start */
+	uint64_t accepted; /* since the start */
+	uint64_t refused;  /* closed for want of something, at once or later */
 	size_t connections;         /* now */
 };
 
@@ -41,12 +56,14 @@ struct server;
 enum err MUST_CHECK server_open(struct server **s,
 				const struct server_config *c,
 				struct addr *bound);
-/* Another log than the one it was opened with; before server_start. */
-void server_log_to(struct server *s, struct log *log);
 /* Starts accepting. */
 enum err MUST_CHECK server_start(struct server *s);
-/* Runs serve(arg, conn) for a connection we made; fd is the server's on
- * ERR_OK. Not counted against connections_max. ERR_STOPPED, ERR_SYSTEM. */
+/* The connection's own thread says how it stands. False: it was told to make
+ * way and must leave. */
+bool MUST_CHECK server_stand(struct conn *c, enum conn_standing standing);
+/* Runs serve(arg, conn) for a connection we made, which counts as busy; fd is
+ * the server's on ERR_OK. Not counted against connections_max. ERR_STOPPED,
+ * ERR_SYSTEM. */
 enum err MUST_CHECK server_adopt(struct server *s, int fd,
 				 const struct addr *remote,
 				 void (*serve)(void *arg, struct conn *c),

@@ -19,7 +19,7 @@ struct talk {
 	struct channel channel;
 	struct inbox inbox;
 	struct waker *waker; /* may be NULL */
-	const char *why;     /* of the last malformed frame, static text */
+	const char *why;     /* of the last malformed frame */
 };
 
 /* Connects. ERR_REFUSED, ERR_TIMEOUT, ERR_STOPPED, ERR_SYSTEM. */

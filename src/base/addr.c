@@ -147,6 +147,16 @@ bool addr_is_none(const struct addr *a)
 	return a->family == ADDR_NONE;
 }
 
+struct addr addr_source(const struct addr *a)
+{
+	struct addr source = *a;
+
+	source.port = 0;
+	if (a->family == ADDR_V6)
+		memset(source.ip + 8, 0, 8);
+	return source;
+}
+
 bool addr_is_loopback(const struct addr *a)
 {
 	static const uint8_t one[16] = { [15] = 1 };

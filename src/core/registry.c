@@ -7,7 +7,8 @@
  * also hang in a list ordered by its end; a lapse is noticed at its head.
  * Chance and order come from the dense array only, never from addresses in
  * memory. Memory: 128 bytes an entry, 8 to 10 in the array, and 10 to 20 for
- * the hash buckets; it is kept for reuse until registry_free.
+ * the hash buckets; it is kept for reuse until registry_free. Each host off
+ * loopback takes 100 bytes more.
  */
 #include "core/registry.h"
 
@@ -15,7 +16,7 @@
 #include <string.h>
 
 /* Out of memory is an answer here, not the end of the process. The macro is
- * used in entry_insert only, which has such a variable. */
+ * used in entry_insert and host_add only, which have such a variable. */
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((void)(entry), oom = true)
 #include <uthash.h>
@@ -41,6 +42,13 @@ struct entry {
 	UT_hash_handle hh;
 };
 
+/* How many entries one addr_source has. */
+struct host {
+	struct addr source; /* the key */
+	uint32_t count;     /* never 0 */
+	UT_hash_handle hh;
+};
+
 struct slab {
 	struct slab *next;
 	struct entry v[SLAB_ENTRIES];
@@ -51,6 +59,7 @@ struct registry {
 	struct rng rng;
 	uint64_t salt;       /* so that nobody can choose colliding addresses */
 	struct entry *table; /* uthash, by address */
+	struct host *hosts;  /* uthash, by source; none for loopback */
 	struct entry *order; /* running leases, the next to end first */
 	struct entry **dense;
 	size_t dense_cap;
@@ -71,21 +80,6 @@ struct registry *registry_new(const struct registry_config *c)
 	rng_init(&r->rng, c->rng_seed);
 	r->salt = rng_u64(&r->rng);
 	return r;
-}
-
-void registry_free(struct registry *r)
-{
-	if (!r)
-		return;
-	HASH_CLEAR(hh, r->table);
-	while (r->slabs) {
-		struct slab *s = r->slabs;
-
-		r->slabs = s->next;
-		free(s);
-	}
-	free(r->dense);
-	free(r);
 }
 
 /* --- the hash table --------------------------------------------------- */
@@ -131,6 +125,88 @@ static struct identity entry_id(const struct entry *e)
 	id.incarnation = e->incarnation;
 	id.addr = e->addr;
 	return id;
+}
+
+/* --- hosts ------------------------------------------------------------ */
+
+static struct host *host_find(const struct registry *r, const struct addr *a)
+{
+	struct addr source = addr_source(a);
+	struct host *h = NULL;
+
+	HASH_FIND_BYHASHVALUE(hh, r->hosts, &source, sizeof source,
+			      key_hash(r, &source), h);
+	return h;
+}
+
+/* Counts an entry to its host. False: out of memory. */
+static bool host_add(struct registry *r, const struct addr *a)
+{
+	struct host *h;
+	bool oom = false;
+
+	if (addr_is_loopback(a))
+		return true;
+	h = host_find(r, a);
+	if (!h) {
+		h = calloc(1, sizeof *h);
+		if (!h)
+			return false;
+		h->source = addr_source(a);
+		HASH_ADD_KEYPTR_BYHASHVALUE(hh, r->hosts, &h->source,
+					    sizeof h->source,
+					    key_hash(r, &h->source), h);
+	}
+	if (oom) {
+		free(h);
+		return false;
+	}
+	h->count++;
+	return true;
+}
+
+static void host_drop(struct registry *r, const struct addr *a)
+{
+	struct host *h = addr_is_loopback(a) ? NULL : host_find(r, a);
+
+	if (!h || --h->count > 0)
+		return;
+	HASH_DELETE(hh, r->hosts, h);
+	free(h);
+}
+
+static bool host_is_full(const struct registry *r, const struct addr *a)
+{
+	const struct host *h = addr_is_loopback(a) ? NULL : host_find(r, a);
+
+	return h && r->config.per_host_max > 0 &&
+	       h->count >= r->config.per_host_max;
+}
+
+static void hosts_free(struct registry *r)
+{
+	struct host *h, *next;
+
+	HASH_ITER (hh, r->hosts, h, next) {
+		HASH_DELETE(hh, r->hosts, h);
+		free(h);
+	}
+}
+
+void registry_free(struct registry *r)
+{
+	if (!r)
+		return;
+	HASH_CLEAR(hh, r->table);
+	hosts_free(r);
+	while (r->slabs) {
+		struct slab *s = r->slabs;
+
+		r->slabs = s->next;
+		free(s);
+	}
+	free(r->dense);
+	free(r);
 }
 
 /* --- the three groups ------------------------------------------------- */
@@ -252,10 +328,15 @@ static struct entry *entry_insert(struct registry *r, const struct addr *a)
 
 	if (!e)
 		return NULL;
+	if (!host_add(r, a)) {
+		LL_PREPEND(r->unused, e);
+		return NULL;
+	}
 	e->addr = *a;
 	HASH_ADD_KEYPTR_BYHASHVALUE(hh, r->table, &e->addr, sizeof e->addr,
 				    key_hash(r, a), e);
 	if (oom) {
+		host_drop(r, a);
 		LL_PREPEND(r->unused, e);
 		return NULL;
 	}
@@ -271,6 +352,7 @@ static void entry_delete(struct registry *r, struct entry *e)
 	entry_move(r, e, GROUP_HIDDEN);
 	swap_places(r, e->place, --r->end[GROUP_HIDDEN]);
 	HASH_DELETE(hh, r->table, e);
+	host_drop(r, &e->addr);
 	LL_PREPEND(r->unused, e);
 }
 
@@ -309,7 +391,8 @@ enum err registry_put(struct registry *r, const struct identity *id,
 	bool same = e && e->incarnation == id->incarnation;
 
 	if (!e) {
-		if (registry_count(r) >= r->config.peers_max)
+		if (registry_count(r) >= r->config.peers_max ||
+		    host_is_full(r, &id->addr))
 			return ERR_FULL;
 		e = entry_insert(r, &id->addr);
 		if (!e)

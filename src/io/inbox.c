@@ -2,6 +2,7 @@
 
 #include "io/sock.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* So many small reads in a row, and a large buffer is given back. */
@@ -139,6 +140,22 @@ enum err inbox_next(struct inbox *in, struct frame_head *head, struct frame **f)
 	*head = h;
 	*f = made;
 	return ERR_OK;
+}
+
+const char *inbox_breach(struct inbox *in, enum err e)
+{
+	switch (e) {
+	case ERR_VERSION:
+		snprintf(in->breach, sizeof in->breach,
+			 "protocol version %u instead of %u",
+			 (unsigned)(uint8_t)in->raw.data[in->start],
+			 (unsigned)FRAME_VERSION);
+		return in->breach;
+	case ERR_RANGE:
+		return "frame length out of range";
+	default:
+		return "malformed frame header";
+	}
 }
 
 bool inbox_partial(const struct inbox *in)

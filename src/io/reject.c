@@ -15,17 +15,17 @@ static const char *reason_text(enum reject_reason reason)
 	return text[reason];
 }
 
-/* Opens a new second for this reason; whoever does says what the last one
+/* Opens a new window for this reason; whoever does says what the last one
  * left out. */
-static void turn_second(struct rejects *r, enum reject_reason reason,
-			int64_t second)
+static void turn_window(struct rejects *r, enum reject_reason reason,
+			int64_t window)
 {
 	struct reject_counter *c = &r->by[reason];
-	int_fast64_t old = atomic_load(&c->second);
+	int_fast64_t old = atomic_load(&c->window);
 	unsigned lines;
 
-	if (old == second ||
-	    !atomic_compare_exchange_strong(&c->second, &old, second))
+	if (old == window ||
+	    !atomic_compare_exchange_strong(&c->window, &old, window))
 		return;
 	lines = atomic_exchange(&c->lines, 0);
 	if (lines > REJECT_LINES)
@@ -37,10 +37,16 @@ static void turn_second(struct rejects *r, enum reject_reason reason,
 void reject_note(struct rejects *r, enum reject_reason reason,
 		 const struct addr *who, const char *detail)
 {
+	reject_note_at(r, reason, who, detail, clock_ms());
+}
+
+void reject_note_at(struct rejects *r, enum reject_reason reason,
+		    const struct addr *who, const char *detail, int64_t now_ms)
+{
 	struct reject_counter *c = &r->by[reason];
 
 	atomic_fetch_add(&c->count, 1);
-	turn_second(r, reason, clock_ms() / 1000);
+	turn_window(r, reason, now_ms / REJECT_WINDOW_MS);
 	if (atomic_fetch_add(&c->lines, 1) < REJECT_LINES)
 		log_event(r->log, LOG_WARN, KIND_WARNING, WAY_IN, "reject", who,
 			  "%s: %s", reason_text(reason), detail);

@@ -7,19 +7,28 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
 
 /* When accepting fails for want of something, it is tried again after this. */
 #define RETRY_MS 50
-#define COMPLAIN_MS 10000 /* refusals fill one log line in this time */
+#define COMPLAIN_MS 60000 /* its failures fill one log line in this time */
+/* So many may be on their way out at once; then accepting waits. They hold
+ * threads beyond the limit, those that make way also a descriptor. */
+#define LEAVING_MAX 4
+
+/* Lists of entries: by standing, and those that were told to make way. */
+enum { LIST_LEAVING = CONN_BUSY + 1, LISTS };
 
 /* (n) conns.mu of the server; the rest is constant while the thread runs */
 struct entry {
-	struct conn conn;
+	struct conn conn; /* first: a conn is its entry */
 	struct server *server;
 	void (*serve)(void *arg, struct conn *c);
 	void *arg;
-	bool accepted;             /* counts against connections_max */
+	bool accepted;             /* not made by us */
 	pthread_t thread;          /* (n) */
+	unsigned list;             /* (n) the one it is in */
 	struct entry *prev, *next; /* (n) */
 };
 
@@ -30,18 +39,21 @@ struct server {
 	int listener;                /* (a) */
 	int reserve; /* (a) given up to accept when descriptors run out */
 	int64_t complained_ms; /* (a) */
-	uint64_t unsaid;       /* (a) refusals since then */
+	uint64_t unsaid;       /* (a) failures since then */
 	pthread_t thread;      /* (m) */
 	bool started;          /* (m) */
 	struct waker waker;    /* of the accepting thread */
 	struct mutex mu;
-	struct cond gone;    /* a connection ended */
-	struct entry *alive; /* (n) */
-	struct entry *ended; /* (n) the one nobody has joined yet */
-	size_t connections, accepted_now; /* (n) */
-	uint64_t accepted, refused;       /* (n) */
-	bool deaf;                        /* (n) no more from the listener */
-	bool stopped;                     /* (n) */
+	struct cond gone; /* a connection ended, or no more are wanted */
+	struct entry *alive[LISTS]; /* (n) the longest there first */
+	struct entry *ended;        /* (n) the one nobody has joined yet */
+	size_t connections;         /* (n) */
+	size_t accepted_now;        /* (n) without those that make way */
+	size_t leaving;             /* (n) */
+	size_t unjoined;            /* (n) ended, but its thread may run */
+	uint64_t accepted, refused; /* (n) */
+	bool deaf;                  /* (n) no more from the listener */
+	bool stopped;               /* (n) */
 };
 
 static int open_reserve(void)
@@ -91,22 +103,32 @@ static void entry_join(struct entry *n)
 	entry_free(n);
 }
 
-/* Takes n off the list and makes it the one to be joined; the one that was
+static void list_locked(struct server *s, struct entry *n, unsigned list)
+	NEEDS(s->mu)
+{
+	n->list = list;
+	DL_APPEND(s->alive[list], n);
+}
+
+static void unlist_locked(struct server *s, struct entry *n) NEEDS(s->mu)
+{
+	DL_DELETE(s->alive[n->list], n);
+}
+
+/* Takes n off its list and makes it the one to be joined; the one that was
  * that before is handed back. */
 static struct entry *leave_locked(struct server *s, struct entry *n)
 	NEEDS(s->mu)
 {
 	struct entry *before = s->ended;
 
-	if (n->prev != NULL)
-		n->prev->next = n->next;
-	else
-		s->alive = n->next;
-	if (n->next != NULL)
-		n->next->prev = n->prev;
+	unlist_locked(s, n);
 	s->ended = n;
+	s->unjoined++;
 	s->connections--;
-	if (n->accepted)
+	if (n->list == LIST_LEAVING)
+		s->leaving--;
+	else if (n->accepted)
 		s->accepted_now--;
 	cond_broadcast(&s->gone);
 	return before;
@@ -124,8 +146,14 @@ static void *entry_main(void *arg)
 	before = leave_locked(s, n);
 	mutex_unlock(&s->mu);
 	/* Each that ends joins the one that ended before it, so that one is
-	 * left for server_join. The server itself may be gone by now. */
+	 * left for server_join, which by that waits for all of them. */
+	if (before == NULL)
+		return NULL;
 	entry_join(before);
+	mutex_lock(&s->mu);
+	s->unjoined--;
+	cond_broadcast(&s->gone);
+	mutex_unlock(&s->mu);
 	return NULL;
 }
 
@@ -135,15 +163,10 @@ static enum err admit_locked(struct server *s, struct entry *n) NEEDS(s->mu)
 
 	if (s->stopped || (n->accepted && s->deaf))
 		return ERR_STOPPED;
-	if (n->accepted && s->accepted_now >= s->config.connections_max)
-		return ERR_FULL;
 	e = thread_start(&n->thread, entry_main, n, s->config.name);
 	if (e != ERR_OK)
 		return e;
-	n->next = s->alive;
-	if (n->next != NULL)
-		n->next->prev = n;
-	s->alive = n;
+	list_locked(s, n, n->accepted ? CONN_SILENT : CONN_BUSY);
 	s->connections++;
 	if (n->accepted) {
 		s->accepted_now++;
@@ -197,54 +220,185 @@ enum err server_adopt(struct server *s, int fd, const struct addr *remote,
 	return admit(s, n);
 }
 
-/* Anybody can cause this as often as they like: one line in a while. */
-static void complain(struct server *s, const struct addr *who, const char *why)
-{
-	int64_t now_ms = clock_ms();
+/* --- making way ------------------------------------------------------- */
 
-	s->unsaid++;
-	if (now_ms - s->complained_ms < COMPLAIN_MS)
-		return;
-	log_event(s->config.log, LOG_WARN, KIND_WARNING, WAY_IN, "refused", who,
-		  "%s (%" PRIu64 " since the last such line)", why, s->unsaid);
-	s->complained_ms = now_ms;
-	s->unsaid = 0;
+static bool is_from(const struct entry *n, const struct addr *source)
+{
+	struct addr own = addr_source(&n->conn.remote);
+
+	return n->accepted && addr_equal(&own, source);
 }
 
+/* Who makes way for a newcomer; with a source, of those from there. */
+static struct entry *victim_locked(struct server *s, const struct addr *source)
+	NEEDS(s->mu)
+{
+	struct entry *n;
+
+	for (unsigned list = CONN_SILENT; list < CONN_BUSY; list++)
+		DL_FOREACH (s->alive[list], n)
+			if (source == NULL || is_from(n, source))
+				return n;
+	return NULL;
+}
+
+/* Waits until few are on their way out. They leave at once: whatever they are
+ * blocked in, their waker ends it. One that ended is never joined until the
+ * next one ends. */
+static void wait_gone_locked(struct server *s, size_t leaving_max) NEEDS(s->mu)
+{
+	while (!s->deaf && (s->leaving > leaving_max ||
+			    s->leaving + s->unjoined > LEAVING_MAX + 1))
+		cond_wait(&s->gone, &s->mu);
+}
+
+/* Tells one connection to leave. False: there is none that could. *who: its
+ * address. */
+static bool make_way_locked(struct server *s, const struct addr *source,
+			    struct addr *who) NEEDS(s->mu)
+{
+	struct entry *n = victim_locked(s, source);
+
+	if (n == NULL)
+		return false;
+	*who = n->conn.remote;
+	unlist_locked(s, n);
+	list_locked(s, n, LIST_LEAVING);
+	s->accepted_now--;
+	s->refused++;
+	s->leaving++;
+	waker_stop(&n->conn.waker);
+	return true;
+}
+
+static size_t count_from_locked(struct server *s, const struct addr *source)
+	NEEDS(s->mu)
+{
+	size_t count = 0;
+	struct entry *n;
+
+	for (unsigned list = CONN_SILENT; list <= CONN_BUSY; list++)
+		DL_FOREACH (s->alive[list], n)
+			count += is_from(n, source);
+	return count;
+}
+
+/* A place for a newcomer. *evicted: who made way, if anybody had to. False:
+ * there is no place, *why says which. */
+static bool find_place_locked(struct server *s, const struct addr *remote,
+			      struct addr *evicted, enum reject_reason *why)
+	NEEDS(s->mu)
+{
+	struct addr source = addr_source(remote);
+
+	*why = REJECT_SOURCE;
+	if (s->config.per_source_max > 0 && !addr_is_loopback(remote) &&
+	    count_from_locked(s, &source) >= s->config.per_source_max &&
+	    !make_way_locked(s, &source, evicted))
+		return false;
+	*why = REJECT_CONNECTIONS;
+	if (s->accepted_now >= s->config.connections_max &&
+	    !make_way_locked(s, NULL, evicted))
+		return false;
+	wait_gone_locked(s, LEAVING_MAX);
+	return true;
+}
+
+static void note_evicted(struct server *s, const struct addr *who)
+{
+	if (!addr_is_none(who))
+		reject_note(s->config.rejects, REJECT_EVICTED, who,
+			    "makes way for a newcomer");
+}
+
+static bool find_place(struct server *s, const struct addr *remote,
+		       enum reject_reason *why)
+{
+	struct addr evicted = { 0 };
+	bool found;
+
+	mutex_lock(&s->mu);
+	found = find_place_locked(s, remote, &evicted, why);
+	mutex_unlock(&s->mu);
+	note_evicted(s, &evicted);
+	return found;
+}
+
+/* Somebody's descriptor for somebody else. */
+static bool free_descriptor(struct server *s)
+{
+	struct addr evicted = { 0 };
+	bool freed;
+
+	mutex_lock(&s->mu);
+	freed = make_way_locked(s, NULL, &evicted);
+	wait_gone_locked(s, 0);
+	mutex_unlock(&s->mu);
+	note_evicted(s, &evicted);
+	return freed;
+}
+
+bool server_stand(struct conn *c, enum conn_standing standing)
+{
+	struct entry *n = (struct entry *)(void *)c;
+	struct server *s = n->server;
+	bool stays;
+
+	mutex_lock(&s->mu);
+	stays = n->list != LIST_LEAVING;
+	if (stays) {
+		unlist_locked(s, n);
+		list_locked(s, n, standing);
+	}
+	mutex_unlock(&s->mu);
+	return stays;
+}
+
+/* --- accepting -------------------------------------------------------- */
+
 static void refuse(struct server *s, int fd, const struct addr *who,
-		   const char *why)
+		   enum reject_reason why, const char *detail)
 {
 	mutex_lock(&s->mu);
 	s->refused++;
 	mutex_unlock(&s->mu);
+	reject_note(s->config.rejects, why, who, detail);
 	sock_close(fd);
-	complain(s, who, why);
 }
 
-static void welcome(struct server *s, int fd, const struct addr *remote)
+static void seat(struct server *s, int fd, const struct addr *remote)
 {
 	struct entry *n = entry_new(s, fd, remote);
 	enum err e;
 
 	if (n == NULL) {
-		refuse(s, fd, remote, err_text(ERR_NOMEM));
+		refuse(s, fd, remote, REJECT_MEMORY, "for a connection");
 		return;
 	}
 	n->serve = s->config.serve;
 	n->arg = s->config.ctx;
 	n->accepted = true;
 	e = admit(s, n);
-	if (e == ERR_FULL)
-		refuse(s, fd, remote, "too many connections");
-	else if (e == ERR_STOPPED)
+	if (e == ERR_STOPPED)
 		sock_close(fd);
 	else if (e != ERR_OK)
-		refuse(s, fd, remote, "no thread for it");
+		refuse(s, fd, remote, REJECT_THREADS, "for a connection");
+}
+
+static void welcome(struct server *s, int fd, const struct addr *remote)
+{
+	enum reject_reason why;
+
+	if (find_place(s, remote, &why))
+		seat(s, fd, remote);
+	else
+		refuse(s, fd, remote, why, "every place is in use");
 }
 
 /* Out of descriptors. accept would fail at once, again and again; with the
  * reserve given up it waits for a caller as it should. If by then there is a
- * new reserve the caller is welcome, else it is sent away. */
+ * new reserve, or somebody can make way, the caller is welcome, else it is
+ * sent away. */
 static void accept_scarce(struct server *s)
 {
 	struct addr remote = { 0 };
@@ -254,16 +408,33 @@ static void accept_scarce(struct server *s)
 	sock_close(s->reserve);
 	got = sock_accept(s->listener, &fd, &remote) == ERR_OK;
 	s->reserve = open_reserve();
+	if (got && s->reserve < 0 && free_descriptor(s))
+		s->reserve = open_reserve();
 	if (got && s->reserve >= 0) {
 		welcome(s, fd, &remote);
 		return;
 	}
 	if (got)
-		refuse(s, fd, &remote, "no descriptor left");
+		refuse(s, fd, &remote, REJECT_DESCRIPTORS, "for a connection");
 	if (s->reserve < 0)
 		s->reserve = open_reserve();
 	if (!got || s->reserve < 0)
 		waker_sleep(&s->waker, clock_ms() + RETRY_MS);
+}
+
+/* What keeps on failing fills one line in a while. */
+static void complain(struct server *s, int error)
+{
+	int64_t now_ms = clock_ms();
+
+	s->unsaid++;
+	if (now_ms - s->complained_ms < COMPLAIN_MS)
+		return;
+	log_event(s->config.rejects->log, LOG_WARN, KIND_WARNING, WAY_IN,
+		  "accept", NULL, "%s (%" PRIu64 " since the last such line)",
+		  strerror(error), s->unsaid);
+	s->complained_ms = now_ms;
+	s->unsaid = 0;
 }
 
 /* accept failed: is it about one caller, or about us? */
@@ -288,7 +459,7 @@ static void accept_failed(struct server *s, int error)
 		break; /* of the caller, who has gone */
 	default:
 		if (!waker_stopped(&s->waker))
-			complain(s, NULL, "cannot accept");
+			complain(s, error);
 		waker_sleep(&s->waker, clock_ms() + RETRY_MS);
 	}
 }
@@ -310,11 +481,6 @@ static void *accept_main(void *arg)
 	sock_close(s->listener);
 	s->listener = -1;
 	return NULL;
-}
-
-void server_log_to(struct server *s, struct log *log)
-{
-	s->config.log = log;
 }
 
 enum err server_start(struct server *s)
@@ -342,17 +508,21 @@ void server_stop_listening(struct server *s)
 {
 	mutex_lock(&s->mu);
 	s->deaf = true;
+	cond_broadcast(&s->gone);
 	mutex_unlock(&s->mu);
 	waker_stop(&s->waker); /* a listener that is shut down refuses */
 }
 
 void server_stop(struct server *s)
 {
+	struct entry *n;
+
 	server_stop_listening(s);
 	mutex_lock(&s->mu);
 	s->stopped = true;
-	for (struct entry *n = s->alive; n != NULL; n = n->next)
-		waker_stop(&n->conn.waker);
+	for (unsigned list = 0; list < LISTS; list++)
+		DL_FOREACH (s->alive[list], n)
+			waker_stop(&n->conn.waker);
 	mutex_unlock(&s->mu);
 }
 

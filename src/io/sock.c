@@ -328,26 +328,27 @@ enum err sock_send(int fd, const void *bytes, size_t n, int64_t deadline_ms)
 enum err sock_recv(int fd, void *buf, size_t cap, size_t *got,
 		   int64_t deadline_ms)
 {
-	bool forever = deadline_ms == INT64_MAX;
+	int flags = deadline_ms == INT64_MAX ? 0 : MSG_DONTWAIT;
 
 	for (;;) {
+		/* First: what is there costs no poll. */
+		ssize_t n = recv(fd, buf, cap, flags);
 		short seen = 0;
-		enum err e = ERR_OK;
-		ssize_t n;
+		enum err e;
 
-		if (!forever)
-			e = wait_ready(fd, POLLIN, deadline_ms, &seen);
-		if (e != ERR_OK)
-			return e;
-		n = recv(fd, buf, cap, forever ? 0 : MSG_DONTWAIT);
 		if (n > 0) {
 			*got = (size_t)n;
 			return ERR_OK;
 		}
 		if (n == 0)
 			return ERR_CLOSED;
-		if (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK)
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN && errno != EWOULDBLOCK)
 			return stream_error();
+		e = wait_ready(fd, POLLIN, deadline_ms, &seen);
+		if (e != ERR_OK)
+			return e;
 	}
 }
 

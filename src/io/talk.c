@@ -100,18 +100,6 @@ enum err talk_send(struct talk *t, const struct message *m, int64_t deadline_ms)
 	return explain(t, e);
 }
 
-static const char *breach_text(enum err e)
-{
-	switch (e) {
-	case ERR_VERSION:
-		return "another protocol version";
-	case ERR_RANGE:
-		return "frame length out of range";
-	default:
-		return "malformed frame header";
-	}
-}
-
 /* The next frame, waiting for it until the deadline. */
 static enum err next_frame(struct talk *t, struct frame **f,
 			   int64_t deadline_ms)
@@ -124,7 +112,7 @@ static enum err next_frame(struct talk *t, struct frame **f,
 	for (;;) {
 		e = inbox_next(&t->inbox, &head, f);
 		if (e == ERR_SYNTAX || e == ERR_RANGE || e == ERR_VERSION)
-			t->why = breach_text(e);
+			t->why = inbox_breach(&t->inbox, e);
 		if (e != ERR_NOT_FOUND)
 			return e;
 		/* Bytes that still trickle in do not stretch the deadline. */

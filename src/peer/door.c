@@ -70,8 +70,10 @@ static void introduce(struct visitor *v, const struct msg_peer_request *m)
 	}
 	if (hub_on_request(p->hub, l, &v->conn->remote, m))
 		reader_run(p, l);
-	else
+	else if (server_stand(v->conn, CONN_IDLE))
 		reader_refuse(l);
+	else
+		link_close(l);
 	link_release(l);
 }
 
@@ -95,6 +97,10 @@ static void log_asked(struct visitor *v, const struct message *m)
 /* False: the conversation is over. */
 static bool serve_one(struct visitor *v, const struct message *m)
 {
+	bool request = m->type == MSG_PEER_REQUEST;
+
+	if (!server_stand(v->conn, request ? CONN_BUSY : CONN_IDLE))
+		return false;
 	log_asked(v, m);
 	switch (m->type) {
 	case MSG_LIVELINESS:

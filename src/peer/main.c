@@ -142,9 +142,11 @@ static int open_server(struct peer *p, const struct addr *listen,
 				   .listen = *listen,
 				   .connections_max =
 					   p->config->peer.connections_max,
+				   .per_source_max =
+					   p->config->peer.per_source_max,
 				   .serve = door_serve,
 				   .ctx = p,
-				   .log = NULL };
+				   .rejects = &p->rejects };
 	char text[ADDR_TEXT_MAX];
 
 	if (server_open(&p->server, &c, bound) == ERR_OK)
@@ -176,8 +178,6 @@ static enum err start_parts(struct peer *p, const struct node_options *no)
 		e = hub_new(&p->hub, p, no);
 	if (e == ERR_OK)
 		e = open_log(p);
-	if (e == ERR_OK)
-		server_log_to(p->server, p->log);
 	p->rejects.log = p->log;
 	return e;
 }

@@ -15,6 +15,7 @@ struct batch {
 	struct parcel *parcels[BATCH_MAX];
 	size_t n;
 	bool full;       /* more frames may wait in the inbox */
+	bool whole;      /* there was a frame; reset by who wants to know */
 	enum err breach; /* what ended it early, or ERR_OK */
 	const char *why;
 };
@@ -49,7 +50,6 @@ static void collect(struct link *l, struct batch *b)
 	b->n = 0;
 	b->full = true;
 	b->breach = ERR_OK;
-	b->why = "bad frame header";
 	while (b->n < BATCH_MAX) {
 		struct frame_head head;
 		struct frame *f = NULL;
@@ -63,6 +63,9 @@ static void collect(struct link *l, struct batch *b)
 		p = e == ERR_OK ? parcel_new(&head, f) : NULL;
 		if (p == NULL) {
 			b->breach = e == ERR_OK ? ERR_NOMEM : e;
+			b->why = b->breach == ERR_NOMEM
+					 ? err_text(ERR_NOMEM)
+					 : inbox_breach(&l->inbox, e);
 			return;
 		}
 		if (codec_looks_like_message(p->frame->body,
@@ -70,6 +73,7 @@ static void collect(struct link *l, struct batch *b)
 			parcel_identify(p);
 		p->wall_ms = clock_wall_ms();
 		b->parcels[b->n++] = p;
+		b->whole = true;
 	}
 }
 
@@ -166,6 +170,41 @@ static void note_breach(struct peer *p, const struct link *l,
 
 /* --- reading ---------------------------------------------------------- */
 
+/* A frame that was begun comes at slow_bytes in slow_ms or ends the link, the
+ * counterpart of what we owe a neighbor that sends: else one that trickles
+ * would stay for ever, and hold up to a frame of memory. */
+struct pace {
+	int64_t until_ms; /* INT64_MAX: no frame has been begun */
+	uint64_t got;     /* of it since the window began */
+};
+
+static void pace_note(struct pace *pace, const struct config_gossip *c,
+		      size_t got, bool whole, bool partial)
+{
+	if (!partial) {
+		pace->until_ms = INT64_MAX;
+		return;
+	}
+	pace->got += got;
+	if (pace->until_ms != INT64_MAX && !whole && pace->got < c->slow_bytes)
+		return;
+	pace->until_ms = clock_ms() + c->slow_ms;
+	pace->got = 0;
+}
+
+/* R13: bytes that wait were late through no fault of theirs. */
+static bool pace_lost(const struct pace *pace, const struct link *l)
+{
+	return clock_ms() >= pace->until_ms && !sock_has_bytes(l->fd);
+}
+
+static void stalled(struct peer *p, struct link *l)
+{
+	reject_note(&p->rejects, REJECT_STALLED, &l->who,
+		    "began a frame and did not go on");
+	hub_on_down(p->hub, l, DOWN_BREACH);
+}
+
 /* One batch; false when the link is over. */
 static bool read_batch(struct peer *p, struct link *l, struct batch *b)
 {
@@ -185,29 +224,52 @@ static bool read_batch(struct peer *p, struct link *l, struct batch *b)
 	return false;
 }
 
-static bool read_some(struct peer *p, struct link *l, struct batch *b)
+/* What the socket has now, or has by the end of its patience. */
+static bool fill(struct peer *p, struct link *l, const struct pace *pace,
+		 size_t *got)
 {
-	int64_t drain_ms, deadline = INT64_MAX;
-	size_t got = 0;
+	int64_t drain_ms, deadline = pace->until_ms;
+	enum err e;
 
 	/* The link's writer ends a drain that takes too long; a connection
 	 * that never became a link has no writer. */
 	if (link_finishing(l, &drain_ms)) {
-		deadline = drain_ms;
 		if (clock_ms() >= drain_ms)
 			return false;
+		if (drain_ms < deadline)
+			deadline = drain_ms;
 	}
-	if (inbox_fill(&l->inbox, l->fd, deadline, &got) != ERR_OK)
+	e = inbox_fill(&l->inbox, l->fd, deadline, got);
+	if (e == ERR_TIMEOUT && deadline == pace->until_ms)
+		stalled(p, l);
+	if (e != ERR_OK)
 		return false;
-	atomic_fetch_add_explicit(&p->counters.bytes_in, got,
+	atomic_fetch_add_explicit(&p->counters.bytes_in, *got,
 				  memory_order_relaxed);
+	return true;
+}
+
+static bool read_some(struct peer *p, struct link *l, struct batch *b,
+		      struct pace *pace)
+{
+	bool partial;
+	size_t got = 0;
+
+	if (!fill(p, l, pace, &got))
+		return false;
+	b->whole = false;
 	do {
 		if (!read_batch(p, l, b))
 			return false;
 	} while (b->full);
-	if (inbox_partial(&l->inbox))
+	partial = inbox_partial(&l->inbox);
+	if (partial && !b->whole)
 		hub_on_heard(p->hub, l);
-	return true;
+	pace_note(pace, &p->config->gossip, got, b->whole, partial);
+	if (!pace_lost(pace, l))
+		return true;
+	stalled(p, l);
+	return false;
 }
 
 void reader_give_up(struct peer *p, struct link *l)
@@ -233,6 +295,7 @@ void reader_refuse(struct link *l)
 
 void reader_run(struct peer *p, struct link *l)
 {
+	struct pace pace = { .until_ms = INT64_MAX };
 	struct batch b;
 	int64_t drain_ms;
 	bool live = true;
@@ -246,8 +309,10 @@ void reader_run(struct peer *p, struct link *l)
 	/* What came together with the introduction is read first. */
 	while (live && b.full)
 		live = read_batch(p, l, &b);
+	if (live && inbox_partial(&l->inbox))
+		pace_note(&pace, &p->config->gossip, 0, true, true);
 	while (live)
-		live = read_some(p, l, &b);
+		live = read_some(p, l, &b, &pace);
 	hub_on_down(p->hub, l, link_is_slow(l) ? DOWN_SLOW : DOWN_RESET);
 	link_close(l);
 	log_event(p->log, LOG_INFO, KIND_PLAIN, WAY_NONE, "closed", &l->who,

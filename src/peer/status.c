@@ -40,7 +40,6 @@ static void rejected(struct peer *p, struct buf *b)
 	buf_str(b, ",\"rejected\":{");
 	reject_print(&p->rejects, b);
 	number(b, "out_of_place", hub_stats(p->hub).rejected);
-	number(b, "connections", server_stats(p->server).refused);
 	buf_char(b, '}');
 }
 

@@ -39,6 +39,7 @@ static struct registry *make_registry(const struct config *c)
 {
 	struct registry_config rc = { .peers_max = c->seed.peers_max,
 				      .period_ms = c->seed.period_ms,
+				      .per_host_max = c->seed.per_host_max,
 				      .lease_periods = c->seed.lease_periods,
 				      .seeds = c->seed_count };
 
@@ -48,13 +49,14 @@ static struct registry *make_registry(const struct config *c)
 
 static enum err open_server(struct seed *s, const struct seed_options *o)
 {
+	const struct config_seed_role *role = &o->config->seed;
 	struct server_config sc = { .name = "conn",
 				    .listen = o->listen,
-				    .connections_max =
-					    o->config->seed.connections_max,
+				    .connections_max = role->connections_max,
+				    .per_source_max = role->per_source_max,
 				    .serve = service_serve,
 				    .ctx = s,
-				    .log = o->log };
+				    .rejects = &s->rejects };
 
 	s->self.incarnation = (uint64_t)clock_wall_ms();
 	return server_open(&s->server, &sc, &s->self.addr);

@@ -339,11 +339,14 @@ static bool serve_request(struct seed *s, struct conn *c, struct talk *t,
 {
 	struct exchange x = { .seed = s, .conn = c, .in = m };
 
-	if (!answer(&x))
+	if (!server_stand(c, CONN_BUSY) || !answer(&x))
 		return false;
 	/* A dial-back borrowed the waker. Stopped meanwhile: nothing would
 	 * wake this thread any more. */
 	if (waker_watch(&c->waker, c->fd) != ERR_OK)
+		return false;
+	/* Who does not take his answer makes way like any other. */
+	if (!server_stand(c, CONN_IDLE))
 		return false;
 	if (talk_send(t, &x.out, clock_ms() + s->config->seed.idle_ms) !=
 	    ERR_OK)
@@ -365,12 +368,15 @@ void service_serve(void *ctx, struct conn *c)
 		struct message m;
 		enum err e = talk_recv(&t, &m, deadline_ms);
 
+		if (e == ERR_UNKNOWN) {
+			/* No request: the deadline stays. */
+			reject_note(&s->rejects, REJECT_UNKNOWN, &c->remote,
+				    "a type of message it does not know");
+			continue;
+		}
 		if (e == ERR_OK) {
 			more = serve_request(s, c, &t, &m);
 			message_clear(&m);
-		} else if (e == ERR_UNKNOWN) {
-			reject_note(&s->rejects, REJECT_UNKNOWN, &c->remote,
-				    "a type of message it does not know");
 		} else {
 			reject_talk(&s->rejects, &c->remote, &t, e, first);
 			more = false;

@@ -238,6 +238,31 @@ static void tells_hosts_apart_but_not_ports(void **state)
 	assert_false(addr_same_host(&a, &d));
 }
 
+static void names_who_is_behind_an_address(void **state)
+{
+	static const struct {
+		const char *one, *other;
+		bool same;
+	} t[] = {
+		{ "192.0.2.1:1", "192.0.2.1:2", true },
+		{ "192.0.2.1:1", "192.0.2.2:1", false },
+		{ "[2001:db8::1]:1", "[2001:db8::ffff:ffff:ffff:ffff]:2",
+		  true },
+		{ "[2001:db8::1]:1", "[2001:db8:0:1::1]:1", false },
+		{ "[::1]:1", "0.0.0.0:1", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(t); i++) {
+		struct addr a = address(t[i].one), b = address(t[i].other);
+
+		a = addr_source(&a);
+		b = addr_source(&b);
+		assert_int_equal(addr_equal(&a, &b), t[i].same);
+		assert_int_equal(a.port, 0);
+	}
+}
+
 static void knows_loopback_wildcard_and_none(void **state)
 {
 	struct addr none = { 0 };
@@ -362,6 +387,7 @@ int main(void)
 		cmocka_unit_test(prints_no_address_as_a_dash),
 		cmocka_unit_test(orders_addresses_by_family_host_and_port),
 		cmocka_unit_test(tells_hosts_apart_but_not_ports),
+		cmocka_unit_test(names_who_is_behind_an_address),
 		cmocka_unit_test(knows_loopback_wildcard_and_none),
 		cmocka_unit_test(orders_identities_by_address_then_incarnation),
 		cmocka_unit_test(splits_what_a_person_writes),

@@ -44,6 +44,14 @@ static struct hash lease(uint32_t n)
 	return h;
 }
 
+static struct identity run_at(const char *text)
+{
+	struct identity id = { .incarnation = 1 };
+
+	assert_true(addr_parse(text, strlen(text), &id.addr));
+	return id;
+}
+
 static struct registry *registry_of(size_t peers_max)
 {
 	struct registry_config c = { .peers_max = peers_max,
@@ -194,6 +202,51 @@ static void a_full_registry_refuses_new_addresses_only(void **state)
 	assert_true(registry_remove(r, &known_one));
 	assert_int_equal(registry_put(r, &id, &h, 0), ERR_OK);
 	assert_int_equal(registry_count(r), 3);
+	registry_free(r);
+}
+
+static enum err put_at(struct registry *r, const char *text)
+{
+	struct identity id = run_at(text);
+	struct hash h = lease(1);
+
+	return registry_put(r, &id, &h, 0);
+}
+
+static void one_host_cannot_fill_the_list(void **state)
+{
+	struct registry_config c = { .peers_max = 100,
+				     .per_host_max = 2,
+				     .period_ms = PERIOD_MS,
+				     .lease_periods = 3,
+				     .seeds = 1 };
+	struct registry *r = registry_new(&c);
+	struct identity first = run_at("192.0.2.1:1");
+	struct identity v6 = run_at("[2001:db8::7]:1");
+
+	(void)state;
+	assert_int_equal(put_at(r, "192.0.2.1:1"), ERR_OK);
+	assert_int_equal(put_at(r, "192.0.2.1:2"), ERR_OK);
+	assert_int_equal(put_at(r, "192.0.2.1:3"), ERR_FULL);
+	assert_int_equal(put_at(r, "192.0.2.1:2"), ERR_OK); /* is listed */
+	assert_int_equal(put_at(r, "192.0.2.2:3"), ERR_OK);
+	/* In IPv6 whoever has an address has a /64. */
+	assert_int_equal(put_at(r, "[2001:db8::7]:1"), ERR_OK);
+	assert_int_equal(put_at(r, "[2001:db8::8]:1"), ERR_OK);
+	assert_int_equal(put_at(r, "[2001:db8::9]:1"), ERR_FULL);
+	assert_int_equal(put_at(r, "[2001:db8:0:1::9]:1"), ERR_OK);
+	for (int i = 0; i < 5; i++) {
+		char text[ADDR_TEXT_MAX];
+
+		snprintf(text, sizeof text, "127.0.0.1:%d", 1 + i);
+		assert_int_equal(put_at(r, text), ERR_OK);
+	}
+	assert_true(registry_remove(r, &first));
+	assert_int_equal(put_at(r, "192.0.2.1:3"), ERR_OK);
+	assert_int_equal(put_at(r, "192.0.2.1:4"), ERR_FULL);
+	assert_int_equal(registry_verify_begin(r, &v6), ERR_OK);
+	assert_true(registry_verify_end(r, &v6, false, 0));
+	assert_int_equal(put_at(r, "[2001:db8::9]:1"), ERR_OK);
 	registry_free(r);
 }
 
@@ -754,6 +807,7 @@ int main(void)
 		cmocka_unit_test(a_proven_run_replaces_another_of_its_address),
 		cmocka_unit_test(remove_takes_that_run_or_with_zero_any),
 		cmocka_unit_test(a_full_registry_refuses_new_addresses_only),
+		cmocka_unit_test(one_host_cannot_fill_the_list),
 		cmocka_unit_test(the_asker_is_never_in_its_sample),
 		cmocka_unit_test(nobody_is_in_a_sample_twice),
 		cmocka_unit_test(samples_are_uniform),

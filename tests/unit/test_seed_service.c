@@ -91,6 +91,7 @@ struct peer {
 	atomic_bool holds; /* its first answer, until this is false */
 	atomic_bool lies;  /* answers another question */
 	struct hash lease;
+	struct rejects rejects; /* of its server */
 };
 
 static void peer_serve(void *ctx, struct conn *c)
@@ -127,7 +128,7 @@ static void peer_listen(struct peer *p, struct addr where)
 				   .connections_max = 100,
 				   .serve = peer_serve,
 				   .ctx = p,
-				   .log = quiet };
+				   .rejects = &p->rejects };
 
 	assert_int_equal(server_open(&p->server, &c, &p->id.addr), ERR_OK);
 	assert_int_equal(server_start(p->server), ERR_OK);

@@ -11,10 +11,17 @@
 struct fixture {
 	struct server *server;
 	struct addr addr;
+	struct rejects rejects;
 	atomic_int serving;
 };
 
-/* Sends back what comes, until the end. */
+static uint64_t rejected(struct fixture *f, enum reject_reason reason)
+{
+	return atomic_load(&f->rejects.by[reason].count);
+}
+
+/* Sends back what comes, until the end. 'i' and 'b' say how the connection
+ * wants to stand from now on. */
 static void echo(void *arg, struct conn *c)
 {
 	struct fixture *f = arg;
@@ -22,22 +29,38 @@ static void echo(void *arg, struct conn *c)
 	size_t got;
 
 	atomic_fetch_add(&f->serving, 1);
-	while (sock_recv(c->fd, bytes, sizeof bytes, &got, INT64_MAX) == ERR_OK)
+	while (sock_recv(c->fd, bytes, sizeof bytes, &got, INT64_MAX) ==
+	       ERR_OK) {
+		if ((bytes[0] == 'i' && !server_stand(c, CONN_IDLE)) ||
+		    (bytes[0] == 'b' && !server_stand(c, CONN_BUSY)))
+			break;
 		if (sock_send(c->fd, bytes, got, SOON) != ERR_OK)
 			break;
+	}
 	atomic_fetch_sub(&f->serving, 1);
+}
+
+static struct server_config config_of(struct fixture *f, int family)
+{
+	return (struct server_config){ .name = "test",
+				       .listen = local_addr(family),
+				       .serve = echo,
+				       .ctx = f,
+				       .rejects = &f->rejects };
+}
+
+static void start(struct fixture *f, const struct server_config *c)
+{
+	assert_ok(server_open(&f->server, c, &f->addr));
+	assert_ok(server_start(f->server));
 }
 
 static void open_server(struct fixture *f, int family, size_t connections_max)
 {
-	struct server_config c = { .name = "test",
-				   .listen = local_addr(family),
-				   .connections_max = connections_max,
-				   .serve = echo,
-				   .ctx = f };
+	struct server_config c = config_of(f, family);
 
-	assert_ok(server_open(&f->server, &c, &f->addr));
-	assert_ok(server_start(f->server));
+	c.connections_max = connections_max;
+	start(f, &c);
 }
 
 static void end(struct fixture *f)
@@ -56,14 +79,42 @@ static int dial(const struct fixture *f)
 	return fd;
 }
 
-static void assert_echo(int fd)
+static enum err try_say(int fd, char what)
 {
 	char c = 0;
 	size_t got = 0;
+	enum err e = sock_send(fd, &what, 1, SOON);
 
-	assert_ok(sock_send(fd, "e", 1, SOON));
-	assert_ok(sock_recv(fd, &c, 1, &got, SOON));
-	assert_int_equal(c, 'e');
+	if (e == ERR_OK)
+		e = sock_recv(fd, &c, 1, &got, SOON);
+	if (e == ERR_OK)
+		assert_int_equal(c, what);
+	return e;
+}
+
+static void say(int fd, char what)
+{
+	assert_ok(try_say(fd, what));
+}
+
+static void close_all(const int *fd, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		sock_close(fd[i]);
+}
+
+static void assert_echo(int fd)
+{
+	say(fd, 'e');
+}
+
+/* A caller that stands like this: silent 'e', idle 'i', busy 'b'. */
+static int dial_as(const struct fixture *f, char standing)
+{
+	int fd = dial(f);
+
+	say(fd, standing);
+	return fd;
 }
 
 /* Reset or closed, as the kernel likes. */
@@ -103,7 +154,7 @@ static void says_why_it_cannot_listen(void **state)
 {
 	struct fixture f = { 0 };
 	size_t before = fd_count();
-	struct server_config c = { .name = "test" };
+	struct server_config c = config_of(&f, ADDR_V4);
 	struct server *other;
 	struct addr bound;
 
@@ -176,21 +227,21 @@ static void keeps_nothing_of_those_that_left(void **state)
 	end(&f);
 }
 
-static void closes_callers_beyond_its_limit(void **state)
+static void when_all_places_are_in_use_it_refuses(void **state)
 {
 	struct fixture f = { 0 };
 	int a, b, c;
 
 	(void)state;
 	open_server(&f, ADDR_V4, 2);
-	a = dial(&f);
-	b = dial(&f);
-	assert_echo(a);
-	assert_echo(b);
+	a = dial_as(&f, 'b');
+	b = dial_as(&f, 'b');
 	c = dial(&f);
 	assert_hung_up(c);
 	sock_close(c);
 	assert_int_equal(server_stats(f.server).refused, 1);
+	assert_int_equal(rejected(&f, REJECT_CONNECTIONS), 1);
+	assert_int_equal(rejected(&f, REJECT_EVICTED), 0);
 	assert_echo(a);
 	sock_close(b);
 	EVENTUALLY(server_stats(f.server).connections == 1);
@@ -198,6 +249,120 @@ static void closes_callers_beyond_its_limit(void **state)
 	assert_echo(c);
 	sock_close(a);
 	sock_close(c);
+	end(&f);
+}
+
+static void the_longest_of_the_silent_makes_way(void **state)
+{
+	struct fixture f = { 0 };
+	int idle, busy, first, second, third, fourth;
+
+	(void)state;
+	open_server(&f, ADDR_V4, 4);
+	idle = dial_as(&f, 'i');
+	busy = dial_as(&f, 'b');
+	first = dial_as(&f, 'e');
+	second = dial_as(&f, 'e');
+	third = dial_as(&f, 'e');
+	assert_hung_up(first);
+	fourth = dial_as(&f, 'e');
+	assert_hung_up(second);
+	assert_echo(idle);
+	assert_echo(busy);
+	assert_echo(third);
+	assert_echo(fourth);
+	assert_int_equal(rejected(&f, REJECT_EVICTED), 2);
+	assert_int_equal(server_stats(f.server).refused, 2);
+	EVENTUALLY(server_stats(f.server).connections == 4);
+	close_all((int[]){ idle, busy, first, second, third, fourth }, 6);
+	end(&f);
+}
+
+static void then_the_longest_of_the_idle(void **state)
+{
+	struct fixture f = { 0 };
+	int early, late, busy, next;
+
+	(void)state;
+	open_server(&f, ADDR_V4, 3);
+	early = dial_as(&f, 'i');
+	late = dial_as(&f, 'i');
+	busy = dial_as(&f, 'b');
+	say(early, 'b'); /* and so it is the one that became idle last */
+	say(early, 'i');
+	next = dial_as(&f, 'b');
+	assert_hung_up(late);
+	assert_echo(early);
+	assert_echo(busy);
+	close_all((int[]){ early, late, busy, next }, 4);
+	end(&f);
+}
+
+/* As strangers do who want to shut the door. */
+static void a_crowd_of_the_silent_never_shuts_the_door(void **state)
+{
+	struct fixture f = { 0 };
+	size_t threads = thread_count(), fds = fd_count(), most = 0;
+	int crowd[500], friend;
+
+	(void)state;
+	open_server(&f, ADDR_V4, 8);
+	friend = dial_as(&f, 'b');
+	for (size_t i = 0; i < COUNT_OF(crowd); i++) {
+		size_t now = thread_count() - threads;
+
+		crowd[i] = dial(&f);
+		most = now > most ? now : most;
+		if (i % 50 == 49) {
+			int guest = dial_as(&f, 'e');
+
+			sock_close(guest);
+		}
+	}
+	assert_echo(friend);
+	/* 8 places, the listener, those that leave, one that is not joined,
+	 * and one of a sanitizer */
+	assert_in_range(most, 1, 8 + 1 + 5 + 1 + 1);
+	assert_int_equal(rejected(&f, REJECT_CONNECTIONS), 0);
+	sock_close(friend);
+	close_all(crowd, COUNT_OF(crowd));
+	end(&f);
+	assert_int_equal(fd_count(), fds);
+}
+
+/* In IPv6 a host has 2^64 addresses of its own. */
+static void one_host_off_loopback_gets_so_many_places(void **state)
+{
+	struct fixture f = { 0 };
+	struct server_config c = config_of(&f, ADDR_V4);
+	struct addr own = { 0 },
+		    far = { .family = ADDR_V4, .ip = { 192, 0, 2 } };
+	int a, b, d;
+
+	(void)state;
+	far.ip[3] = 1;
+	far.port = 9;
+	if (sock_local_toward(&far, &own) != ERR_OK || addr_is_loopback(&own))
+		skip(); /* no way out of this machine, no address but loopback
+			 */
+	c.listen = own;
+	c.connections_max = 10;
+	c.per_source_max = 2;
+	start(&f, &c);
+	a = dial_as(&f, 'b');
+	b = dial_as(&f, 'b');
+	d = dial(&f);
+	assert_hung_up(d);
+	sock_close(d);
+	assert_int_equal(rejected(&f, REJECT_SOURCE), 1);
+	say(b, 'i'); /* has nothing to do with us any more: it makes way */
+	d = dial_as(&f, 'b');
+	assert_hung_up(b);
+	assert_echo(a);
+	assert_int_equal(rejected(&f, REJECT_EVICTED), 1);
+	sock_close(a);
+	sock_close(b);
+	sock_close(d);
 	end(&f);
 }
 
@@ -209,8 +374,7 @@ static void adopts_a_connection_we_made(void **state)
 
 	(void)state;
 	open_server(&f, ADDR_V4, 1);
-	full = dial(&f);
-	assert_echo(full);
+	full = dial_as(&f, 'b');
 	tcp_pair(ADDR_V6, pair);
 	assert_ok(server_adopt(f.server, pair[0], &remote, echo, &f));
 	assert_echo(pair[1]);
@@ -289,8 +453,8 @@ static int64_t cpu_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* The first caller still gets the descriptor that the waiting accept had
- * set aside; from then on the server sheds. */
+/* A busy one holds the descriptor that a waiting accept may have set aside;
+ * from then on the server sheds. */
 static void without_descriptors_it_sheds_and_does_not_spin(void **state)
 {
 	struct fixture f = { 0 };
@@ -306,15 +470,16 @@ static void without_descriptors_it_sheds_and_does_not_spin(void **state)
 		assert_ok(sock_open(&f.addr, &fd[i]));
 	before = use_up_descriptors();
 	assert_ok(sock_connect(first, &f.addr, SOON));
+	(void)!try_say(first, 'b');
 	wall_ms = clock_ms();
 	busy_ms = cpu_ms();
 	for (size_t i = 0; i < COUNT_OF(fd); i++) {
 		assert_ok(sock_connect(fd[i], &f.addr, SOON));
-		if (i > 0)
-			assert_hung_up(fd[i]);
+		assert_hung_up(fd[i]);
 		sock_shutdown(fd[i]);
 	}
-	assert_true(server_stats(f.server).refused >= COUNT_OF(fd) - 2);
+	assert_true(server_stats(f.server).refused >= COUNT_OF(fd));
+	assert_true(rejected(&f, REJECT_DESCRIPTORS) >= COUNT_OF(fd));
 	nanosleep(&(struct timespec){ 0, 200000000 }, NULL);
 	assert_true(cpu_ms() - busy_ms < (clock_ms() - wall_ms) / 2);
 	setrlimit(RLIMIT_NOFILE, &before);
@@ -323,8 +488,37 @@ static void without_descriptors_it_sheds_and_does_not_spin(void **state)
 	assert_echo(later);
 	sock_close(first);
 	sock_close(later);
+	close_all(fd, COUNT_OF(fd));
+	end(&f);
+}
+
+/* The first newcomer gets the descriptor that a waiting accept may have set
+ * aside, the others those of the silent, the oldest first. */
+static void the_silent_give_up_their_descriptors(void **state)
+{
+	struct fixture f = { 0 };
+	int fd[4], next[3];
+	struct rlimit before;
+
+	(void)state;
+	open_server(&f, ADDR_V4, 100);
 	for (size_t i = 0; i < COUNT_OF(fd); i++)
-		sock_close(fd[i]);
+		fd[i] = dial_as(&f, 'e');
+	for (size_t i = 0; i < COUNT_OF(next); i++)
+		assert_ok(sock_open(&f.addr, &next[i]));
+	before = use_up_descriptors();
+	for (size_t i = 0; i < COUNT_OF(next); i++) {
+		assert_ok(sock_connect(next[i], &f.addr, SOON));
+		say(next[i], 'b');
+	}
+	setrlimit(RLIMIT_NOFILE, &before);
+	assert_hung_up(fd[0]);
+	assert_hung_up(fd[1]);
+	assert_echo(fd[3]);
+	assert_in_range(rejected(&f, REJECT_EVICTED), 2, 3);
+	assert_int_equal(rejected(&f, REJECT_DESCRIPTORS), 0);
+	close_all(next, COUNT_OF(next));
+	close_all(fd, COUNT_OF(fd));
 	end(&f);
 }
 
@@ -346,6 +540,7 @@ static void serve_without_threads(void)
 		sock_close(fd);
 	}
 	if (server_stats(f.server).refused != 5 ||
+	    rejected(&f, REJECT_THREADS) != 5 ||
 	    server_stats(f.server).accepted != 0)
 		_exit(1);
 	end(&f);
@@ -367,46 +562,6 @@ static void without_a_thread_only_that_caller_is_lost(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static void says_once_that_it_refuses(void **state)
-{
-	char path[] = "server_log_XXXXXX", text[4096] = "";
-	struct config_log settings = { .level = LOG_INFO,
-				       .color = COLOR_NEVER,
-				       .max_size = 1 << 20 };
-	struct log_options options = { .config = &settings };
-	struct fixture f = { 0 };
-	struct server_config c = { .name = "test",
-				   .listen = local_addr(ADDR_V4),
-				   .serve = echo,
-				   .ctx = &f };
-	FILE *file;
-	size_t lines = 0;
-
-	(void)state;
-	close(mkstemp(path));
-	options.path = path;
-	assert_ok(log_open(&c.log, &options));
-	assert_ok(server_open(&f.server, &c, &f.addr));
-	assert_ok(server_start(f.server));
-	for (int i = 0; i < 20; i++) {
-		int fd = dial(&f);
-
-		assert_hung_up(fd);
-		sock_close(fd);
-	}
-	end(&f);
-	log_close(c.log);
-	file = fopen(path, "r");
-	assert_non_null(file);
-	while (fgets(text, sizeof text, file) != NULL)
-		lines++;
-	fclose(file);
-	unlink(path);
-	assert_int_equal(lines, 1);
-	assert_non_null(strstr(text, "refused 127.0.0.1:"));
-	assert_non_null(strstr(text, "too many connections"));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,14 +570,18 @@ int main(void)
 		cmocka_unit_test(a_server_that_never_started_ends),
 		cmocka_unit_test(stops_while_many_are_connected_and_silent),
 		cmocka_unit_test(keeps_nothing_of_those_that_left),
-		cmocka_unit_test(closes_callers_beyond_its_limit),
+		cmocka_unit_test(when_all_places_are_in_use_it_refuses),
+		cmocka_unit_test(the_longest_of_the_silent_makes_way),
+		cmocka_unit_test(then_the_longest_of_the_idle),
+		cmocka_unit_test(a_crowd_of_the_silent_never_shuts_the_door),
+		cmocka_unit_test(one_host_off_loopback_gets_so_many_places),
 		cmocka_unit_test(adopts_a_connection_we_made),
 		cmocka_unit_test(a_stopped_server_adopts_nothing),
 		cmocka_unit_test(no_longer_listening_it_serves_on),
 		cmocka_unit_test(
 			without_descriptors_it_sheds_and_does_not_spin),
+		cmocka_unit_test(the_silent_give_up_their_descriptors),
 		cmocka_unit_test(without_a_thread_only_that_caller_is_lost),
-		cmocka_unit_test(says_once_that_it_refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,7 +134,7 @@ static void a_breach_comes_with_its_reason(void **state)
 	} cases[] = {
 		{ { 2, 0, 0, 0, 0, 0, 0, 2 },
 		  ERR_VERSION,
-		  "another protocol version" },
+		  "protocol version 2 instead of 1" },
 		{ { 1, 0, 0, 0, 0, 0, 0, 1 },
 		  ERR_RANGE,
 		  "frame length out of range" },
