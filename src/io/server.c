@@ -16,6 +16,10 @@
 /* So many may be on their way out at once; then accepting waits. They hold
  * threads beyond the limit, those that make way also a descriptor. */
 #define LEAVING_MAX 4
+/* So long everybody may stay to say what he came for, even when thousands come
+ * in a second; until then they wait in the backlog of the kernel, and what they
+ * say with them. */
+#define GRACE_MS 20
 
 /* Lists of entries: by standing, and those that were told to make way. */
 enum { LIST_LEAVING = CONN_BUSY + 1, LISTS };
@@ -28,7 +32,8 @@ struct entry {
 	void *arg;
 	bool accepted;             /* not made by us */
 	pthread_t thread;          /* (n) */
-	unsigned list;             /* (n) the one it is in */
+	unsigned list;             /* (n) the one it is in, */
+	int64_t since_ms;          /* (n) and since when */
 	struct entry *prev, *next; /* (n) */
 };
 
@@ -107,6 +112,7 @@ static void list_locked(struct server *s, struct entry *n, unsigned list)
 	NEEDS(s->mu)
 {
 	n->list = list;
+	n->since_ms = clock_ms();
 	DL_APPEND(s->alive[list], n);
 }
 
@@ -252,8 +258,8 @@ static void wait_gone_locked(struct server *s, size_t leaving_max) NEEDS(s->mu)
 		cond_wait(&s->gone, &s->mu);
 }
 
-/* Tells one connection to leave. False: there is none that could. *who: its
- * address. */
+/* Tells one connection to leave, or waits for a moment until one may be told.
+ * False: there is none that could. *who: its address. */
 static bool make_way_locked(struct server *s, const struct addr *source,
 			    struct addr *who) NEEDS(s->mu)
 {
@@ -261,6 +267,10 @@ static bool make_way_locked(struct server *s, const struct addr *source,
 
 	if (n == NULL)
 		return false;
+	if (clock_ms() < n->since_ms + GRACE_MS) {
+		cond_wait_until(&s->gone, &s->mu, n->since_ms + GRACE_MS);
+		return true;
+	}
 	*who = n->conn.remote;
 	unlist_locked(s, n);
 	list_locked(s, n, LIST_LEAVING);
@@ -283,6 +293,13 @@ static size_t count_from_locked(struct server *s, const struct addr *source)
 	return count;
 }
 
+static bool source_full_locked(struct server *s, const struct addr *source)
+	NEEDS(s->mu)
+{
+	return s->config.per_source_max > 0 && !addr_is_loopback(source) &&
+	       count_from_locked(s, source) >= s->config.per_source_max;
+}
+
 /* A place for a newcomer. *evicted: who made way, if anybody had to. False:
  * there is no place, *why says which. */
 static bool find_place_locked(struct server *s, const struct addr *remote,
@@ -292,14 +309,13 @@ static bool find_place_locked(struct server *s, const struct addr *remote,
 	struct addr source = addr_source(remote);
 
 	*why = REJECT_SOURCE;
-	if (s->config.per_source_max > 0 && !addr_is_loopback(remote) &&
-	    count_from_locked(s, &source) >= s->config.per_source_max &&
-	    !make_way_locked(s, &source, evicted))
-		return false;
+	while (!s->deaf && source_full_locked(s, &source))
+		if (!make_way_locked(s, &source, evicted))
+			return false;
 	*why = REJECT_CONNECTIONS;
-	if (s->accepted_now >= s->config.connections_max &&
-	    !make_way_locked(s, NULL, evicted))
-		return false;
+	while (!s->deaf && s->accepted_now >= s->config.connections_max)
+		if (!make_way_locked(s, NULL, evicted))
+			return false;
 	wait_gone_locked(s, LEAVING_MAX);
 	return true;
 }
@@ -328,10 +344,11 @@ static bool find_place(struct server *s, const struct addr *remote,
 static bool free_descriptor(struct server *s)
 {
 	struct addr evicted = { 0 };
-	bool freed;
+	bool freed = true;
 
 	mutex_lock(&s->mu);
-	freed = make_way_locked(s, NULL, &evicted);
+	while (freed && !s->deaf && addr_is_none(&evicted))
+		freed = make_way_locked(s, NULL, &evicted);
 	wait_gone_locked(s, 0);
 	mutex_unlock(&s->mu);
 	note_evicted(s, &evicted);
