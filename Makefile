@@ -28,7 +28,7 @@ LINK    := $(CC) -pthread $(SANFLAGS) $(CFLAGS) $(LDFLAGS)
 LDLIBS  := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
 
 # demo and test install what is missing before they call us again.
-ifneq ($(filter-out demo test clean,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out demo test coverage clean,$(or $(MAKECMDGOALS),all)),)
 ifeq ($(LDLIBS),)
 $(error $(LIBS) or pkg-config are missing; scripts/deps.sh installs them)
 endif
@@ -77,9 +77,11 @@ $(BUILD)/unit/%.o: tests/unit/%.c Makefile $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(SAY) "  CC  $<"
 	@$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -c -o $@ $<
-$(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(BUILD)/unit/all.a
+# tests/unit/scarce.c stands before malloc and can make it fail.
+SCARCE := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(BUILD)/unit/scarce.o $(BUILD)/unit/all.a
 	@$(SAY) "  LD  $@"
-	@$(LINK) -o $@ $^ $(LDLIBS) -lcmocka
+	@$(LINK) $(SCARCE) -o $@ $^ $(LDLIBS) -lcmocka
 
 # The simulator: a core for each of many peers, and no operating system.
 SIM := $(patsubst tests/sim/%.c,$(BUILD)/simulator/%.o,$(wildcard tests/sim/*.c))
@@ -98,6 +100,7 @@ pure: $(PURE)
 
 demo: ; ./scripts/demo.sh
 test: ; ./scripts/test.sh
+coverage: ; ./scripts/coverage.sh
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/seedpeer
@@ -107,6 +110,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit sim pure demo test install clean
+.PHONY: all unit sim pure demo test coverage install clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d)

@@ -3,7 +3,8 @@
 #
 # usage: scripts/deps.sh [--test]
 #   --test   also what scripts/test.sh needs: cmocka, pytest, clang with the
-#            runtimes of its sanitizers, ip and nft for networks of its own
+#            runtimes of its sanitizers and llvm-cov, ip and nft for networks
+#            of its own
 #
 # Says nothing and changes nothing when all is there. Installs with apt-get,
 # dnf, apk or pacman, as root or through sudo; elsewhere it says what to
@@ -25,6 +26,7 @@ TEST_TABLE='
 cmocka        libcmocka-dev               libcmocka-devel          cmocka-dev              cmocka
 pytest        python3,python3-pytest      python3,python3-pytest   python3,py3-pytest      python,python-pytest
 clang         clang                       clang                    clang                   clang
+llvm-cov      llvm                        llvm                     llvm                    llvm
 gcc-runtimes  gcc                         gcc,libasan,libubsan     gcc                     gcc
 clang-runtimes clang-runtimes             compiler-rt              compiler-rt             compiler-rt
 ip            iproute2                    iproute                  iproute2                iproute2
@@ -59,6 +61,7 @@ have() {
 			printf '#include <uthash.h>\n' |
 			"${CC:-cc}" -E - >/dev/null 2>&1 ;;
 	pytest) test_python >/dev/null ;;
+	llvm-cov) command -v "$(clang -print-prog-name=llvm-cov)" >/dev/null ;;
 	clang | ip | nft) command -v "$1" >/dev/null ;;
 	gcc-runtimes) compiles gcc -fsanitize=address,undefined ;;
 	clang-runtimes)

@@ -228,6 +228,7 @@ full() {
 	stage 'build with clang' build clang clang
 	stage 'core is pure (clang)' run scripts/check-core.sh build/clang
 	stage 'unit tests (clang)' unit clang
+	stage 'coverage' run scripts/coverage.sh
 	stage 'system tests (clang)' system clang tests/system -k 'not v6'
 	sanitized asan gcc address,undefined
 	sanitized tsan clang thread
