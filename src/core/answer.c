@@ -68,10 +68,10 @@ static void queue(struct step *s, uint8_t slot, const struct range_list *list)
 	size_t room = ANSWER_RANGES - a->n;
 	size_t n = list->n < room ? list->n : room;
 
-	if (n < list->n || !reserve(a, n))
+	if (!reserve(a, n))
+		n = 0;
+	if (n < list->n)
 		s->n->stats.rejected++;
-	if (a->cap < a->n + n)
-		return;
 	for (size_t i = 0; i < n; i++)
 		if (!waits(a, &list->v[i]))
 			a->v[a->n++] = list->v[i];

@@ -269,6 +269,46 @@ static void more_than_800_ranges_do_not_wait(void **state)
 	fixture_free(f);
 }
 
+/* Two questions of 800 single messages, the second while half of the first
+ * still waits: what of it finds room comes behind the first. */
+static void a_second_question_waits_behind_the_rest_of_the_first(void **state)
+{
+	struct identity from = other_run(1);
+	struct fixture *f = fixture_with_links(2);
+	struct letter *l = calloc(2000, sizeof *l);
+	struct range v[RANGES_MAX];
+	unsigned got = 0;
+
+	(void)state;
+	assert_non_null(l);
+	for (unsigned i = 0; i < 2000; i++) {
+		l[i] = letter_new(&from, i + 1, "text");
+		hear_letter(f, 0, &l[i]);
+	}
+	for (unsigned i = 0; i < RANGES_MAX; i++)
+		v[i] = (struct range){ from, 1 + i, 1 + i };
+	ask_ranges(f, 1, v, RANGES_MAX);
+	got = (unsigned)sent_count(f, 1);
+	assert_int_equal(got, 256);
+	for (unsigned i = 0; i < RANGES_MAX; i++)
+		v[i] = (struct range){ from, 1001 + i, 1001 + i };
+	ask_ranges(f, 1, v, RANGES_MAX);
+	assert_int_equal(f->fx.n, 0);
+	assert_int_equal(stats(f).rejected, 1); /* part of it had no room */
+	for (drained(f, 1); f->fx.n > 0; drained(f, 1))
+		for (size_t i = 0; i < effect_count(f, EF_SEND); i++, got++) {
+			unsigned want = got < RANGES_MAX ? got : got + 200;
+
+			assert_ptr_equal(effect_at(f, EF_SEND, i)->send.frame,
+					 l[want].frame);
+		}
+	assert_int_equal(got, RANGES_MAX + 256);
+	for (unsigned i = 0; i < 2000; i++)
+		letter_free(&l[i]);
+	free(l);
+	fixture_free(f);
+}
+
 static void a_new_link_in_the_slot_gets_nothing_of_the_old_ones(void **state)
 {
 	struct identity from = other_run(1);
@@ -520,6 +560,8 @@ int main(void)
 		cmocka_unit_test(
 			the_same_asked_again_while_it_waits_comes_once),
 		cmocka_unit_test(more_than_800_ranges_do_not_wait),
+		cmocka_unit_test(
+			a_second_question_waits_behind_the_rest_of_the_first),
 		cmocka_unit_test(
 			a_new_link_in_the_slot_gets_nothing_of_the_old_ones),
 		cmocka_unit_test(what_went_while_it_waited_is_not_found),
