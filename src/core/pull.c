@@ -63,6 +63,14 @@ static void unask(struct step *s, struct want *t)
 	t->asked = LINK_NONE;
 }
 
+/* Without memory more than these numbers had to be forgotten: who has them
+ * shall say so again. */
+static void note_forgotten(struct step *s, link_set who)
+{
+	for (uint8_t i = 0; i < LINK_SLOTS; i++)
+		s->n->links[i].missed |= (who & link_bit(i)) != 0;
+}
+
 /* These are wanted no more. */
 static void drop_within(struct step *s, const struct identity *run,
 			uint64_t first, uint64_t last)
@@ -76,8 +84,11 @@ static void drop_within(struct step *s, const struct identity *run,
 			wants_drop(w, t);
 		} else {
 			uint8_t asked = t->asked;
+			link_set who = (link_set)(t->announced | t->guessed);
 			uint64_t gone = wants_trim(w, t, first, last);
 
+			if (gone > last - first + 1)
+				note_forgotten(s, who);
 			if (asked != LINK_NONE)
 				s->n->links[asked].asked -= (unsigned)gone;
 		}
@@ -376,17 +387,23 @@ struct pulled pull_took(struct step *s, uint8_t slot, const struct identity *id,
 	struct want *t = wants_find(w, id, seq);
 	struct pulled p = { 0 };
 	struct link_state *from;
+	link_set who;
+	uint64_t gone;
 	uint8_t asked;
 
 	if (t == NULL)
 		return p;
 	p.announced = t->announced;
+	who = (link_set)(t->announced | t->guessed);
 	asked = t->asked;
 	p.graft = asked != LINK_NONE && asked == slot && t->graft;
-	if (!wants_take(w, t, seq) || asked == LINK_NONE)
+	gone = wants_take(w, t, seq);
+	if (gone > 1)
+		note_forgotten(s, who);
+	if (asked == LINK_NONE)
 		return p;
 	from = &s->n->links[asked];
-	from->asked--;
+	from->asked -= (unsigned)gone;
 	if (asked == slot)
 		from->brought += bytes > FLOW_FLOOR ? bytes : FLOW_FLOOR;
 	if (w->line != NULL && room_of(s->n, asked) >= WINDOW / 2 &&

@@ -414,21 +414,6 @@ bool wants_gap(const struct wants *w, const struct identity *run, uint64_t from,
 	return from <= to;
 }
 
-bool wants_take(struct wants *w, struct want *t, uint64_t seq)
-{
-	if (t->first == t->last)
-		wants_drop(w, t);
-	else if (seq == t->first)
-		t->first++;
-	else if (seq == t->last)
-		t->last--;
-	else if (wants_split(w, t, seq - t->first + 1) != NULL)
-		t->last--;
-	else
-		return false;
-	return true;
-}
-
 void wants_deny(struct wants *w, const struct identity *run, uint64_t first,
 		uint64_t last, uint8_t link, int64_t now_ms)
 {
@@ -499,4 +484,12 @@ uint64_t wants_trim(struct wants *w, struct want *t, uint64_t first,
 		t->last = first - 1;
 	}
 	return before - want_size(t) - rest;
+}
+
+uint64_t wants_take(struct wants *w, struct want *t, uint64_t seq)
+{
+	if (t->first < t->last)
+		return wants_trim(w, t, seq, seq);
+	wants_drop(w, t);
+	return 1;
 }

@@ -4,10 +4,10 @@
  * Kept by the run's identity, not in its record: strangers may announce runs
  * that do not exist, and must not push out the records of those that do.
  * Bounded: max wants on behalf of each link, WANTS_PER_RUN of each run,
- * WANTS_PER_LINK of them on behalf of one link; then ranges are no longer split for an
- * announcement (who announced a part may be asked for the whole, as a guess)
- * and new ones are refused. Asking splits on, up to twice as many. Width costs
- * nothing. Pure.
+ * WANTS_PER_LINK of them on behalf of one link; then ranges are no longer split
+ * for an announcement (who announced a part may be asked for the whole, as a
+ * guess) and new ones are refused. Asking splits on, up to twice as many. Width
+ * costs nothing. Pure.
  */
 #ifndef CORE_WANTS_H
 #define CORE_WANTS_H
@@ -32,17 +32,17 @@ struct want {
 	struct want *line_prev, *line_next; /* if in_line */
 	link_set announced;                 /* links that said they have it */
 	link_set guessed; /* that may have it: they had what came after */
-	link_set denied; /* of these, since said Not Found */
-	link_set tried;  /* of these, asked in this round */
-	uint8_t asked;   /* asked from now, or LINK_NONE */
-	uint8_t maker;   /* whose limit it counts against, or LINK_NONE */
-	uint8_t rounds;  /* of asking everybody */
-	bool graft;      /* whoever is asked shall send the run from then on */
-	bool in_line; /* it waits until a link may be asked for more */
-	uint64_t number;     /* in the order of making: of two due first */
-	int64_t due_ms;      /* when to look at it again (I5) */
-	int64_t asked_ms;    /* when it was asked, */
-	uint64_t brought;    /* and what that link had brought till then */
+	link_set denied;  /* of these, since said Not Found */
+	link_set tried;   /* of these, asked in this round */
+	uint8_t asked;    /* asked from now, or LINK_NONE */
+	uint8_t maker;    /* whose limit it counts against, or LINK_NONE */
+	uint8_t rounds;   /* of asking everybody */
+	bool graft;       /* whoever is asked shall send the run from then on */
+	bool in_line;     /* it waits until a link may be asked for more */
+	uint64_t number;  /* in the order of making: of two due first */
+	int64_t due_ms;   /* when to look at it again (I5) */
+	int64_t asked_ms; /* when it was asked, */
+	uint64_t brought; /* and what that link had brought till then */
 	int64_t hopeless_ms; /* since when nobody has it; -1: somebody has */
 	uint32_t heap_pos;
 };
@@ -67,7 +67,8 @@ struct wants {
 
 /* An announcement: by whom, when to look at what is new, and what to ask. */
 struct announcement {
-	uint8_t link; /* of a guess also LINK_NONE: nobody is known to have it */
+	uint8_t link; /* of a guess also LINK_NONE: nobody is known to have it
+		       */
 	bool graft;
 	bool guess; /* nobody said so (R16) */
 	int64_t due_ms;
@@ -89,10 +90,6 @@ struct want *wants_find(const struct wants *w, const struct identity *run,
 /* The first stretch within from .. to that is not wanted yet. */
 bool wants_gap(const struct wants *w, const struct identity *run, uint64_t from,
 	       uint64_t to, struct span *gap);
-/* It came: seq leaves its want, which may end by that. The rest of it, split
- * in two if it was in the middle, goes on as it was. False when there was no
- * memory for that: then it is still in. */
-bool wants_take(struct wants *w, struct want *t, uint64_t seq);
 /* The link has not got it after all. */
 void wants_deny(struct wants *w, const struct identity *run, uint64_t first,
 		uint64_t last, uint8_t link, int64_t now_ms);
@@ -113,9 +110,14 @@ struct want *wants_overlapping(const struct wants *w,
 			       const struct identity *run, uint64_t first,
 			       uint64_t last);
 /* Takes first .. last, some but not all of which t has, out of it; returns how
- * many numbers that were. */
+ * many numbers that were. In the middle of t that takes memory: without, all
+ * behind first is wanted no more, which are more than last - first + 1. */
 uint64_t wants_trim(struct wants *w, struct want *t, uint64_t first,
 		    uint64_t last);
+/* It came: seq leaves its want, which may end by that. The rest of it, split
+ * in two if it was in the middle, goes on as it was. Returns how many numbers
+ * are wanted no more, like wants_trim. */
+uint64_t wants_take(struct wants *w, struct want *t, uint64_t seq);
 /* The one that is due first, or NULL. */
 struct want *wants_next(const struct wants *w);
 

@@ -6,6 +6,7 @@
 #ifndef NODE_FIXTURE_H
 #define NODE_FIXTURE_H
 
+#include "scarce.h"
 #include "test.h"
 
 #include "core/node_impl.h"
@@ -184,6 +185,10 @@ struct fixture {
 	unsigned number; /* whose address the node has */
 	link_set shadow;
 	uint64_t conns; /* names of connections given out */
+	/* Every so many steps an allocation of the node fails (0: never), each
+	 * third time all behind it, too. */
+	unsigned scarce_every;
+	unsigned long steps, starved; /* starved: allocations that failed */
 };
 
 /* After changes to f->config: a new node with that configuration. */
@@ -223,7 +228,13 @@ static inline void fixture_free(struct fixture *f)
 
 static inline void step(struct fixture *f, const struct event *ev)
 {
+	unsigned long k = ++f->steps;
+
+	if (f->scarce_every > 0 && k % f->scarce_every == 0)
+		scarce_after((long)(k / f->scarce_every % 4),
+			     k / f->scarce_every % 3 == 0);
 	node_step(f->node, f->now, ev, &f->fx);
+	f->starved += (unsigned long)scarce_end();
 	check_step(f->node, ev, f->now, &f->fx, &f->shadow);
 }
 

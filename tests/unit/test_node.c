@@ -455,7 +455,18 @@ static void fuzz_config(struct config *c, unsigned kind)
 	}
 }
 
-static struct hash run_fuzz(uint64_t events, uint64_t chance, unsigned steps)
+/* The list of effects grows before memory gets scarce: what it loses for want
+ * of memory the shell has to know, not the node. */
+static void fuzz_scarce(struct fuzz *z, unsigned every)
+{
+	z->f->scarce_every = every;
+	for (unsigned i = 0; every > 0 && i < 4096; i++)
+		effects_add(&z->f->fx, EF_LEAVE);
+	effects_clear(&z->f->fx);
+}
+
+static struct hash run_fuzz_scarce(uint64_t events, uint64_t chance,
+				   unsigned steps, unsigned scarce_every)
 {
 	static void (*const what[])(struct fuzz * z) = {
 		fuzz_time,    fuzz_time,    fuzz_time,   fuzz_time,
@@ -473,6 +484,7 @@ static struct hash run_fuzz(uint64_t events, uint64_t chance, unsigned steps)
 	fuzz_config(&z->f->config, (unsigned)events % 3);
 	fixture_renew(z->f, chance);
 	z->f->node->learn_address = events % 2;
+	fuzz_scarce(z, scarce_every);
 	send(z, &(struct event){ .kind = EV_START });
 	for (unsigned i = 0; i < steps; i++)
 		what[roll(z, COUNT_OF(what))](z);
@@ -482,9 +494,16 @@ static struct hash run_fuzz(uint64_t events, uint64_t chance, unsigned steps)
 		what[roll(z, COUNT_OF(what))](z);
 	assert_int_equal(links_count(z->f->node), 0);
 	print = z->print;
+	if (scarce_every > 0)
+		assert_true(z->f->starved > steps / scarce_every / 10);
 	fixture_free(z->f);
 	free(z);
 	return print;
+}
+
+static struct hash run_fuzz(uint64_t events, uint64_t chance, unsigned steps)
+{
+	return run_fuzz_scarce(events, chance, steps, 0);
 }
 
 static void random_events_break_no_invariant(void **state)
@@ -494,6 +513,36 @@ static void random_events_break_no_invariant(void **state)
 		print_message("events %llu\n", (unsigned long long)i);
 		run_fuzz(i, i, FUZZ_STEPS);
 	}
+}
+
+/* What finds no memory is left out or put off; all that must hold, holds. */
+static void random_failures_of_memory_break_no_invariant(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < FUZZ_RUNS; i++) {
+		print_message("events %llu\n", (unsigned long long)i);
+		run_fuzz_scarce(i, i, FUZZ_STEPS, 1 + (unsigned)i % 3);
+	}
+}
+
+static void without_memory_there_is_no_node(void **state)
+{
+	struct config c;
+	struct node *n = NULL;
+	long left;
+
+	(void)state;
+	config_init(&c);
+	for (left = 0; n == NULL; left++) {
+		struct node_options o = { .config = &c, .self = number_id(1) };
+
+		scarce_after(left, false);
+		n = node_new(&o);
+		assert_int_equal(scarce_end() > 0, n == NULL);
+	}
+	assert_true(left > 2);
+	node_free(n);
+	node_free(NULL);
 }
 
 static void same_seed_and_events_give_the_same_effects(void **state)
@@ -618,6 +667,8 @@ int main(void)
 		cmocka_unit_test(who_has_stopped_takes_nobody_and_dials_nobody),
 		cmocka_unit_test(who_has_no_link_goes_on_trying),
 		cmocka_unit_test(frames_that_make_no_sense_are_counted),
+		cmocka_unit_test(random_failures_of_memory_break_no_invariant),
+		cmocka_unit_test(without_memory_there_is_no_node),
 		cmocka_unit_test(same_seed_and_events_give_the_same_effects),
 		cmocka_unit_test(random_events_break_no_invariant),
 	};

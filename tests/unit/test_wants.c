@@ -1,3 +1,4 @@
+#include "scarce.h"
 #include "test.h"
 
 #include "base/rng.h"
@@ -371,20 +372,20 @@ static void what_came_leaves_its_want(void **state)
 	(void)state;
 	wants_init(&w, PLENTY);
 	announce(&w, A, 1, 9);
-	assert_true(wants_take(&w, find(&w, 1), 1));
+	assert_int_equal(wants_take(&w, find(&w, 1), 1), 1);
 	check_text(&w, "2-9a");
-	assert_true(wants_take(&w, find(&w, 9), 9));
+	assert_int_equal(wants_take(&w, find(&w, 9), 9), 1);
 	check_text(&w, "2-8a");
-	assert_true(wants_take(&w, find(&w, 5), 5));
+	assert_int_equal(wants_take(&w, find(&w, 5), 5), 1);
 	check_text(&w, "2-4a 6-8a");
 	assert_null(find(&w, 5));
-	assert_true(wants_take(&w, find(&w, 3), 3));
+	assert_int_equal(wants_take(&w, find(&w, 3), 3), 1);
 	check_text(&w, "2-2a 4-4a 6-8a");
-	assert_true(wants_take(&w, find(&w, 4), 4));
+	assert_int_equal(wants_take(&w, find(&w, 4), 4), 1);
 	check_text(&w, "2-2a 6-8a");
-	assert_true(wants_take(&w, find(&w, 2), 2));
+	assert_int_equal(wants_take(&w, find(&w, 2), 2), 1);
 	for (uint64_t i = 6; i <= 8; i++)
-		assert_true(wants_take(&w, find(&w, i), i));
+		assert_int_equal(wants_take(&w, find(&w, i), i), 1);
 	assert_int_equal(w.n, 0);
 	assert_int_equal(HASH_COUNT(w.runs), 0);
 	assert_int_equal(w.made[A], 0);
@@ -407,7 +408,7 @@ static void both_halves_go_on_as_the_whole_was(void **state)
 	t->rounds = 3;
 	t->asked_ms = 333;
 	t->hopeless_ms = 22;
-	assert_true(wants_take(&w, t, 5));
+	assert_int_equal(wants_take(&w, t, 5), 1);
 	check_text(&w, "1-4aB 6-9aB");
 	for (unsigned i = 1; i <= 6; i += 5) {
 		t = find(&w, i);
@@ -649,7 +650,7 @@ static void who_waits_longer_stands_further_to_the_front(void **state)
 	wants_leave_line(&w, find(&w, 6));
 	wants_leave_line(&w, find(&w, 6));
 	wants_drop(&w, find(&w, 2));
-	assert_true(wants_take(&w, find(&w, 10), 10));
+	assert_int_equal(wants_take(&w, find(&w, 10), 10), 1);
 	check_line(&w);
 	assert_ptr_equal(w.line, find(&w, 4));
 	assert_ptr_equal(w.line->line_next, find(&w, 8));
@@ -667,7 +668,7 @@ static void a_piece_of_who_waits_does_not_wait(void **state)
 	wants_init(&w, PLENTY);
 	announce(&w, A, 1, 9);
 	wants_line_up(&w, find(&w, 1));
-	assert_true(wants_take(&w, find(&w, 5), 5));
+	assert_int_equal(wants_take(&w, find(&w, 5), 5), 1);
 	assert_true(find(&w, 1)->in_line);
 	assert_false(find(&w, 6)->in_line);
 	check_all(&w);
@@ -760,7 +761,7 @@ static void model_take(struct model *m, unsigned run, uint64_t seq)
 	assert_int_equal(t != NULL, m->v[run][seq].wanted);
 	if (t == NULL)
 		return;
-	assert_true(wants_take(&m->w, t, seq));
+	assert_int_equal(wants_take(&m->w, t, seq), 1);
 	m->v[run][seq].wanted = false;
 }
 
@@ -909,6 +910,63 @@ static void random_wants_within_a_limit_are_so_too(void **state)
 	model_run(3, 15, 40);
 }
 
+/* Each allocation of what one announcement needs fails in turn. */
+static void without_memory_less_is_wanted_and_the_rest_stays_whole(void **state)
+{
+	unsigned failures = 0;
+
+	(void)state;
+	for (unsigned before = 0; before < 10; before++) {
+		for (long left = 0;; left++) {
+			struct wants w;
+			bool failed;
+
+			wants_init(&w, PLENTY);
+			for (unsigned i = 0; i < before; i++)
+				announce(&w, A, 100 * i + 10, 100 * i + 50);
+			scarce_after(left, false);
+			announce(&w, B, 1, 30); /* cuts the first in two */
+			failed = scarce_end() > 0;
+			failures += failed;
+			check_all(&w);
+			/* Said again, all of it is wanted. */
+			announce(&w, B, 1, 30);
+			check_all(&w);
+			for (uint64_t seq = 1; seq <= 30; seq++) {
+				struct want *t = find(&w, seq);
+
+				assert_non_null(t);
+				assert_true((t->announced & (1u << B)) != 0);
+			}
+			wants_free(&w);
+			if (!failed)
+				break;
+		}
+	}
+	assert_true(failures > 20);
+}
+
+/* Better too little than what is here already: it would be fetched again and
+ * at last called lost. */
+static void without_memory_the_rest_behind_a_message_is_forgotten(void **state)
+{
+	struct want *t;
+	struct wants w;
+
+	(void)state;
+	wants_init(&w, PLENTY);
+	announce(&w, A, 1, 9);
+	t = find(&w, 5);
+	scarce_after(0, true);
+	assert_int_equal(wants_take(&w, t, 5), 5);
+	assert_int_equal(scarce_end(), 1);
+	check_all(&w);
+	assert_int_equal(t->first, 1);
+	assert_int_equal(t->last, 4);
+	assert_null(find(&w, 9));
+	wants_free(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -942,6 +1000,10 @@ int main(void)
 		cmocka_unit_test(what_overlaps_is_found_and_trimmed),
 		cmocka_unit_test(random_wants_are_what_a_plain_table_says),
 		cmocka_unit_test(random_wants_within_a_limit_are_so_too),
+		cmocka_unit_test(
+			without_memory_less_is_wanted_and_the_rest_stays_whole),
+		cmocka_unit_test(
+			without_memory_the_rest_behind_a_message_is_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
