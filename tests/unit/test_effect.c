@@ -1,3 +1,4 @@
+#include "scarce.h"
 #include "test.h"
 
 #include "core/effect.h"
@@ -54,9 +55,8 @@ static void clearing_empties_the_list(void **state)
  * and all are aligned for anything. */
 static void rooms_do_not_overlap_and_stay_where_they_are(void **state)
 {
-	static const size_t sizes[] = { 1,    48,   4000, 4096, 4097,
-					16,   9000, 1,    700,  100000,
-					3000, 3000, 0,    8 };
+	static const size_t sizes[] = { 1, 48,  4000,   4096, 4097, 16, 9000,
+					1, 700, 100000, 3000, 3000, 0,  8 };
 	unsigned char *rooms[COUNT_OF(sizes)];
 	struct effects e;
 
@@ -90,6 +90,36 @@ static void a_small_room_is_taken_from_the_same_memory_again(void **state)
 	effects_free(&e);
 }
 
+static void what_finds_no_memory_is_counted_and_may_be_written_to(void **state)
+{
+	struct effects e;
+	struct effect *f;
+
+	(void)state;
+	effects_init(&e);
+	scarce_after(0, true);
+	f = effects_add(&e, EF_SAY);
+	assert_int_equal(f->kind, EF_SAY);
+	assert_int_equal(f->link, LINK_NONE);
+	f->links = 1; /* goes nowhere */
+	assert_int_equal(e.n, 0);
+	assert_int_equal(e.dropped, 1);
+	assert_null(effects_room(&e, 8));
+	scarce_end();
+	for (unsigned i = 0; i < 32; i++)
+		effects_add(&e, EF_REFUSE)->conn = i;
+	scarce_after(0, true);
+	effects_add(&e, EF_LEAVE);
+	scarce_end();
+	assert_int_equal(e.n, 32);
+	assert_int_equal(e.dropped, 2);
+	for (unsigned i = 0; i < 32; i++)
+		assert_int_equal(e.v[i].conn, i);
+	effects_add(&e, EF_LEAVE);
+	assert_int_equal(e.n, 33);
+	effects_free(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -99,6 +129,8 @@ int main(void)
 		cmocka_unit_test(rooms_do_not_overlap_and_stay_where_they_are),
 		cmocka_unit_test(
 			a_small_room_is_taken_from_the_same_memory_again),
+		cmocka_unit_test(
+			what_finds_no_memory_is_counted_and_may_be_written_to),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

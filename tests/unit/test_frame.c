@@ -1,5 +1,6 @@
 #include "wire/frame.h"
 
+#include "scarce.h"
 #include "test.h"
 
 #include <pthread.h>
@@ -166,6 +167,15 @@ static void counts_holders_in_several_threads(void **state)
 	frame_release(f);
 }
 
+static void without_memory_there_is_no_frame(void **state)
+{
+	(void)state;
+	scarce_after(0, true);
+	assert_null(frame_new(100));
+	assert_int_equal(scarce_end(), 1);
+	frame_release(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +187,7 @@ int main(void)
 		cmocka_unit_test(makes_room_for_the_largest_body_and_no_larger),
 		cmocka_unit_test(lives_until_the_last_release),
 		cmocka_unit_test(counts_holders_in_several_threads),
+		cmocka_unit_test(without_memory_there_is_no_frame),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

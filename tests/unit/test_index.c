@@ -1,3 +1,4 @@
+#include "scarce.h"
 #include "test.h"
 
 #include "base/rng.h"
@@ -132,6 +133,34 @@ static void random_puts_and_removals_agree_with_a_naive_model(void **state)
 	}
 }
 
+static void without_memory_an_index_keeps_what_it_has(void **state)
+{
+	struct index ix = { 0 };
+	struct model m = { 0 };
+	enum err e = ERR_OK;
+	uint32_t n = 0;
+
+	(void)state;
+	scarce_after(0, true);
+	assert_int_equal(index_put(&ix, 1, 0), ERR_NOMEM);
+	assert_int_equal(scarce_end(), 1);
+	put(&ix, &m, n++, 99);
+	scarce_after(0, true);
+	for (; e == ERR_OK && n < ENTRIES; n++) {
+		e = index_put(&ix, 1000 * n, n);
+		if (e == ERR_OK) {
+			m.hash[n] = 1000 * n;
+			m.used++;
+		}
+	}
+	assert_int_equal(e, ERR_NOMEM);
+	check(&ix, &m);
+	scarce_end();
+	put(&ix, &m, n, 7);
+	check(&ix, &m);
+	index_free(&ix);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +171,7 @@ int main(void)
 			growing_keeps_all_and_stays_three_quarters_full),
 		cmocka_unit_test(
 			random_puts_and_removals_agree_with_a_naive_model),
+		cmocka_unit_test(without_memory_an_index_keeps_what_it_has),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

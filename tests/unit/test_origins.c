@@ -1,3 +1,4 @@
+#include "scarce.h"
 #include "test.h"
 
 #include "base/rng.h"
@@ -160,6 +161,27 @@ static void random_use_agrees_with_a_naive_model(void **state)
 	origins_free(&o);
 }
 
+/* The record, uthash's first table and its buckets. */
+static void without_memory_there_is_no_record(void **state)
+{
+	struct identity id = id_of(1);
+	struct origins o;
+
+	(void)state;
+	for (long left = 0; left < 3; left++) {
+		origins_init(&o, 10);
+		scarce_after(left, false);
+		assert_null(origins_add(&o, &id));
+		assert_int_equal(scarce_end(), 1);
+		assert_int_equal(origins_count(&o), 0);
+		assert_null(origins_find(&o, &id));
+		assert_null(origins_surplus(&o));
+		assert_non_null(origins_add(&o, &id));
+		assert_non_null(origins_find(&o, &id));
+		origins_free(&o);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +191,7 @@ int main(void)
 		cmocka_unit_test(only_of_too_many_the_longest_idle_has_to_go),
 		cmocka_unit_test(a_pinned_run_never_has_to_go),
 		cmocka_unit_test(random_use_agrees_with_a_naive_model),
+		cmocka_unit_test(without_memory_there_is_no_record),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

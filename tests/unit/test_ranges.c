@@ -1,3 +1,4 @@
+#include "scarce.h"
 #include "test.h"
 
 #include "base/rng.h"
@@ -265,6 +266,57 @@ static void random_additions_agree_with_a_naive_model(void **state)
 	}
 }
 
+static void without_memory_a_set_stays_as_it_was(void **state)
+{
+	struct ranges r = { 0 };
+
+	(void)state;
+	scarce_after(0, true);
+	assert_int_equal(ranges_add(&r, 5, 9, NULL), ERR_NOMEM);
+	assert_int_equal(scarce_end(), 1);
+	assert_int_equal(r.n, 0);
+	assert_int_equal(ranges_add(&r, 5, 9, NULL), ERR_OK);
+	scarce_after(0, true);
+	/* A hole in the middle needs a second interval; its ends do not. */
+	assert_int_equal(ranges_remove(&r, 7), ERR_NOMEM);
+	assert_int_equal(r.n, 1);
+	check_span(&r, 0, 5, 9);
+	assert_int_equal(ranges_remove(&r, 5), ERR_OK);
+	assert_int_equal(ranges_remove(&r, 9), ERR_OK);
+	assert_int_equal(scarce_end(), 1);
+	check_span(&r, 0, 6, 8);
+	assert_int_equal(ranges_remove(&r, 7), ERR_OK);
+	assert_int_equal(r.n, 2);
+	ranges_free(&r);
+}
+
+/* Whoever does not want to know which hole was closed says NULL. */
+static void the_oldest_hole_is_closed_though_nobody_asks_which(void **state)
+{
+	struct ranges r = { 0 };
+
+	(void)state;
+	for (uint64_t i = 0; i <= RANGES_SPANS_MAX; i++)
+		add(&r, 1 + 2 * i);
+	assert_int_equal(r.n, RANGES_SPANS_MAX);
+	check_span(&r, 0, 1, 3);
+	ranges_free(&r);
+}
+
+static void removing_what_is_not_there_changes_nothing(void **state)
+{
+	struct ranges r = { 0 };
+
+	(void)state;
+	assert_int_equal(ranges_remove(&r, 1), ERR_OK);
+	add(&r, 5);
+	assert_int_equal(ranges_remove(&r, 4), ERR_OK);
+	assert_int_equal(ranges_remove(&r, 6), ERR_OK);
+	assert_int_equal(r.n, 1);
+	check_span(&r, 0, 5, 5);
+	ranges_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +330,10 @@ int main(void)
 		cmocka_unit_test(removing_shortens_splits_and_ends_intervals),
 		cmocka_unit_test(gaps_and_overlaps_are_found_in_order),
 		cmocka_unit_test(random_additions_agree_with_a_naive_model),
+		cmocka_unit_test(without_memory_a_set_stays_as_it_was),
+		cmocka_unit_test(
+			the_oldest_hole_is_closed_though_nobody_asks_which),
+		cmocka_unit_test(removing_what_is_not_there_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

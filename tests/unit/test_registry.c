@@ -1,5 +1,6 @@
 #include "core/registry.h"
 
+#include "scarce.h"
 #include "test.h"
 
 #include <time.h>
@@ -798,6 +799,67 @@ static void a_million_entries_stay_fast_and_small(void **state)
 	registry_free(r);
 }
 
+/* Each allocation fails in turn; what is there stays, and the peer is taken
+ * when he comes again. */
+static void without_memory_a_peer_is_refused_and_the_others_stay(void **state)
+{
+	struct registry_config c = { .peers_max = 5000,
+				     .period_ms = PERIOD_MS,
+				     .lease_periods = 3,
+				     .seeds = 3 };
+	struct registry_entry e;
+	unsigned failures = 0;
+	enum err err;
+
+	(void)state;
+	scarce_after(0, false);
+	assert_null(registry_new(&c));
+	assert_int_equal(scarce_end(), 1);
+	for (long left = 0; left < 8; left++) {
+		struct registry *r = registry_of(5000);
+
+		for (uint32_t i = 0; i < 2000; i++) {
+			struct identity id = run(i, 1);
+			struct hash h = lease(i);
+
+			scarce_after(left, false);
+			err = registry_put(r, &id, &h, 0);
+			if (scarce_end() == 0) {
+				assert_int_equal(err, ERR_OK);
+				continue;
+			}
+			/* uthash may want more buckets and do without. */
+			if (err == ERR_OK)
+				continue;
+			assert_int_equal(err, ERR_NOMEM);
+			assert_false(known(r, i, &e, 0));
+			assert_int_equal(registry_count(r), i);
+			failures++;
+			put(r, i, 1, 0);
+			assert_true(known(r, i, &e, 0));
+		}
+		assert_int_equal(registry_count(r), 2000);
+		registry_free(r);
+	}
+	assert_true(failures > 8);
+}
+
+static void a_list_is_never_larger_than_it_can_number(void **state)
+{
+	struct registry_config c = { .peers_max = SIZE_MAX,
+				     .period_ms = PERIOD_MS,
+				     .lease_periods = 3,
+				     .seeds = 3 };
+	struct registry *r = registry_new(&c);
+
+	(void)state;
+	assert_non_null(r);
+	put(r, 1, 1, 0);
+	assert_int_equal(registry_count(r), 1);
+	registry_free(r);
+	registry_free(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -828,6 +890,9 @@ int main(void)
 			of_two_joiners_the_second_is_told_of_the_first),
 		cmocka_unit_test(it_does_what_a_naive_table_does),
 		cmocka_unit_test(a_million_entries_stay_fast_and_small),
+		cmocka_unit_test(
+			without_memory_a_peer_is_refused_and_the_others_stay),
+		cmocka_unit_test(a_list_is_never_larger_than_it_can_number),
 	};
 
 	return cmocka_run_group_tests_name("registry", tests, NULL, NULL);

@@ -1,3 +1,4 @@
+#include "scarce.h"
 #include "test.h"
 
 #include "base/rng.h"
@@ -121,6 +122,59 @@ static void random_use_agrees_with_a_naive_model(void **state)
 	seen_free(&s);
 }
 
+/* An id that was not noted may come again; those before it are still known. */
+static void without_memory_what_is_known_stays_known(void **state)
+{
+	struct hash late = id_of(1000);
+	struct seen s;
+	enum err e = ERR_OK;
+	uint64_t n;
+
+	(void)state;
+	for (long left = 0; left < 2; left++) { /* the ring, and the index */
+		seen_init(&s, 16, 3);
+		scarce_after(left, true);
+		assert_int_equal(seen_add(&s, &late), ERR_NOMEM);
+		assert_int_equal(scarce_end(), 1);
+		assert_false(seen_has(&s, &late));
+		add(&s, 1);
+		assert_true(has(&s, 1));
+		seen_free(&s);
+	}
+	seen_init(&s, 1000, 3);
+	add(&s, 0);
+	scarce_after(0, true);
+	for (n = 1; n < 1000 && e == ERR_OK; n++) {
+		struct hash id = id_of(n);
+
+		e = seen_add(&s, &id);
+	}
+	scarce_end();
+	assert_int_equal(e, ERR_NOMEM);
+	for (uint64_t i = 0; i + 1 < n; i++)
+		assert_true(has(&s, i));
+	assert_false(has(&s, n - 1));
+	add(&s, n - 1);
+	seen_free(&s);
+}
+
+/* A full window takes new ids in the place of old ones. */
+static void a_full_window_needs_no_more_memory(void **state)
+{
+	struct seen s;
+
+	(void)state;
+	seen_init(&s, 100, 3);
+	for (uint64_t i = 0; i < 100; i++)
+		add(&s, i);
+	scarce_after(0, true);
+	for (uint64_t i = 100; i < 1000; i++)
+		add(&s, i);
+	assert_int_equal(scarce_end(), 0);
+	assert_true(has(&s, 999));
+	seen_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +184,8 @@ int main(void)
 			memory_grows_with_use_and_not_beyond_the_window),
 		cmocka_unit_test(ids_that_share_a_half_are_told_apart),
 		cmocka_unit_test(random_use_agrees_with_a_naive_model),
+		cmocka_unit_test(without_memory_what_is_known_stays_known),
+		cmocka_unit_test(a_full_window_needs_no_more_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

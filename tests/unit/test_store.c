@@ -1,3 +1,4 @@
+#include "scarce.h"
 #include "test.h"
 
 #include "base/rng.h"
@@ -328,6 +329,117 @@ static void random_use_agrees_with_a_naive_model(void **state)
 	close_desk(&d);
 }
 
+/* Each allocation of a put fails in turn: nothing of the message is there, all
+ * else is, and the next try succeeds. */
+static void
+without_memory_a_message_is_not_kept_and_the_others_are(void **state)
+{
+	unsigned failures = 0;
+
+	(void)state;
+	for (unsigned before = 0; before < 4; before++) {
+		for (long left = 0;; left++) {
+			struct hash id = id_of(1, 1);
+			struct frame *f = frame_new(10);
+			struct desk d;
+			enum err e;
+
+			open_desk(&d, 1000, 1000000);
+			/* 0: an empty store; else one about to grow. */
+			for (unsigned i = 0; before && i < 63 + before; i++)
+				assert_int_equal(put(&d, 2, 2 * i + 1, 10),
+						 ERR_OK);
+			scarce_after(left, false);
+			e = store_put(&d.store, f, &id, d.runs[1], 1, 0);
+			if (scarce_end() == 0) {
+				assert_int_equal(e, ERR_OK);
+				left = -2;
+			} else {
+				assert_int_equal(e, ERR_NOMEM);
+				assert_false(has(&d, 1, 1));
+				assert_int_equal(d.runs[1]->held_count, 0);
+				assert_false(ranges_has(&d.runs[1]->held, 1));
+				failures++;
+			}
+			for (unsigned i = 0; before && i < 63 + before; i++)
+				assert_true(has(&d, 2, 2 * i + 1));
+			if (e != ERR_OK)
+				assert_int_equal(put(&d, 1, 1, 10), ERR_OK);
+			assert_true(has(&d, 1, 1));
+			frame_release(f);
+			close_desk(&d);
+			if (left < 0)
+				break;
+		}
+	}
+	assert_true(failures >= 8);
+}
+
+/* The heap of runs grows at the 17th run. */
+static void without_memory_for_one_more_run_the_others_stay(void **state)
+{
+	struct origins o;
+	struct store s;
+	struct origin *run[17];
+	struct frame *f = frame_new(10);
+
+	(void)state;
+	origins_init(&o, 100);
+	store_init(&s, 100, 100000, 5);
+	for (unsigned i = 0; i < COUNT_OF(run); i++) {
+		struct identity who = { .incarnation = i + 1 };
+		struct hash id = id_of(i, 1);
+
+		run[i] = origins_add(&o, &who);
+		assert_non_null(run[i]);
+		if (i == 16)
+			scarce_after(0, true);
+		assert_int_equal(store_put(&s, f, &id, run[i], 1, 0),
+				 i == 16 ? ERR_NOMEM : ERR_OK);
+	}
+	assert_int_equal(scarce_end(), 1);
+	assert_int_equal(s.count, 16);
+	for (unsigned i = 0; i < 17; i++)
+		assert_int_equal(store_by_seq(&s, run[i], 1) != NULL, i < 16);
+	store_drop_run(&s, run[3]);
+	assert_int_equal(s.count, 15);
+	store_free(&s);
+	origins_free(&o);
+	frame_release(f);
+}
+
+/* In a run of one message after the other, any of them may be the oldest. */
+static void
+the_first_of_a_run_may_go_before_an_older_one_of_another(void **state)
+{
+	struct desk d;
+
+	(void)state;
+	open_desk(&d, 3, 100000);
+	assert_int_equal(put(&d, 1, 1, 10), ERR_OK);
+	assert_int_equal(put(&d, 2, 1, 500), ERR_OK);
+	assert_int_equal(put(&d, 2, 2, 500), ERR_OK);
+	assert_int_equal(put(&d, 1, 2, 10), ERR_OK);
+	assert_true(has(&d, 1, 1)); /* who holds most loses his oldest */
+	assert_false(has(&d, 2, 1));
+	assert_true(has(&d, 2, 2));
+	close_desk(&d);
+}
+
+static void a_store_of_no_messages_refuses_all(void **state)
+{
+	struct desk d;
+
+	(void)state;
+	open_desk(&d, 0, 100000);
+	assert_int_equal(put(&d, 1, 1, 10), ERR_TOO_LONG);
+	close_desk(&d);
+	open_desk(&d, 1, 10 + STORE_FRAME_OVERHEAD);
+	assert_int_equal(put(&d, 1, 1, 11), ERR_TOO_LONG);
+	assert_int_equal(put(&d, 1, 2, 10), ERR_OK);
+	close_desk(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +454,13 @@ int main(void)
 		cmocka_unit_test(
 			the_beginning_of_an_id_finds_one_or_tells_of_several),
 		cmocka_unit_test(random_use_agrees_with_a_naive_model),
+		cmocka_unit_test(
+			without_memory_a_message_is_not_kept_and_the_others_are),
+		cmocka_unit_test(
+			without_memory_for_one_more_run_the_others_stay),
+		cmocka_unit_test(
+			the_first_of_a_run_may_go_before_an_older_one_of_another),
+		cmocka_unit_test(a_store_of_no_messages_refuses_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
