@@ -132,7 +132,7 @@ static bool may_be_urgent(const struct node *n)
 	for (unsigned i = 0; i < DIALS_CAP; i++)
 		if (n->overlay.dials[i].used && n->overlay.dials[i].urgent)
 			return false;
-	return n->overlay.lonely_rounds > 0 && links_count(n) == 0;
+	return n->overlay.lonely_rounds > 0; /* a link ends them */
 }
 
 bool overlay_dial(struct step *s, const struct candidate *to,

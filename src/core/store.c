@@ -140,19 +140,14 @@ static uint64_t size_of(const struct frame *f)
 	return (uint64_t)f->body_bytes + STORE_FRAME_OVERHEAD;
 }
 
-static void unlink_slot(struct store *s, uint32_t slot)
+/* The oldest of its run: nobody else ever goes. */
+static void unlink_oldest(struct store *s, struct stored *e)
 {
-	struct stored *e = &s->v[slot];
 	struct origin *run = e->run;
 
-	if (e->older != STORE_NONE)
-		s->v[e->older].newer = e->newer;
-	else
-		run->held_oldest = e->newer;
-	if (e->newer != STORE_NONE)
-		s->v[e->newer].older = e->older;
-	else
-		run->held_newest = e->older;
+	run->held_oldest = e->newer;
+	if (e->newer == STORE_NONE)
+		run->held_newest = STORE_NONE;
 	run->held_count--;
 	run->held_bytes -= size_of(e->frame);
 	if (run->held_count == 0)
@@ -161,11 +156,12 @@ static void unlink_slot(struct store *s, uint32_t slot)
 		heap_down(s, run->heap_pos, run);
 }
 
-static void drop_slot(struct store *s, uint32_t slot)
+static void drop_oldest(struct store *s, const struct origin *run)
 {
+	uint32_t slot = run->held_oldest;
 	struct stored *e = &s->v[slot];
 
-	unlink_slot(s, slot);
+	unlink_oldest(s, e);
 	index_remove(&s->by_id, id_hash(s, &e->id), slot);
 	index_remove(&s->by_seq, seq_hash(s, e->run->number, e->seq), slot);
 	(void)!ranges_remove(&e->run->held, e->seq); /* it may say too much */
@@ -179,10 +175,9 @@ static void link_newest(struct store *s, uint32_t slot, struct origin *run)
 {
 	struct stored *e = &s->v[slot];
 
-	e->older = run->held_newest;
 	e->newer = STORE_NONE;
-	if (e->older != STORE_NONE)
-		s->v[e->older].newer = slot;
+	if (run->held_newest != STORE_NONE)
+		s->v[run->held_newest].newer = slot;
 	else
 		run->held_oldest = slot;
 	run->held_newest = slot;
@@ -236,7 +231,7 @@ enum err store_put(struct store *s, struct frame *f, const struct hash *id,
 	if (size_of(f) > s->bytes_max || s->count_max == 0)
 		return ERR_TOO_LONG;
 	while (s->count >= s->count_max || s->bytes + size_of(f) > s->bytes_max)
-		drop_slot(s, s->heap[0]->held_oldest);
+		drop_oldest(s, s->heap[0]);
 	e = take_slot(s, &slot);
 	if (e != ERR_OK)
 		return e;
@@ -321,5 +316,5 @@ const struct stored *store_by_prefix(const struct store *s, const char *hex,
 void store_drop_run(struct store *s, struct origin *run)
 {
 	while (run->held_count > 0)
-		drop_slot(s, run->held_oldest);
+		drop_oldest(s, run);
 }

@@ -21,9 +21,8 @@ struct stored {
 	struct hash id;
 	struct origin *run;
 	uint64_t seq;
-	uint32_t older,
-		newer; /* slots of the same run; newer links free ones */
-	uint8_t hops;  /* as it arrived here */
+	uint32_t newer; /* the next slot of its run, or of the free ones */
+	uint8_t hops;   /* as it arrived here */
 };
 
 struct store {
