@@ -1,5 +1,6 @@
 #include "io/inbox.h"
 
+#include "scarce.h"
 #include "sockets.h"
 
 #include <sys/socket.h>
@@ -301,6 +302,103 @@ static void passes_on_what_the_socket_says(void **state)
 #define INBOX_TEST(name) \
 	cmocka_unit_test_setup_teardown(name, open_inbox, close_inbox)
 
+static void without_memory_a_frame_stays_and_comes_out_later(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t bytes[64];
+	size_t n = put_frame(bytes, 3, 'm', 20), got = 99;
+
+	assert_int_equal(write(f->fd[1], bytes, n), (ssize_t)n);
+	scarce_after(0, true);
+	assert_int_equal(inbox_fill(&f->in, f->fd[0], SOON, &got), ERR_NOMEM);
+	assert_int_equal(scarce_end(), 1);
+	assert_int_equal(got, 99);
+	assert_ok(inbox_fill(&f->in, f->fd[0], SOON, &got));
+	assert_int_equal(got, n);
+	scarce_after(0, true);
+	assert_int_equal(look(f), ERR_NOMEM);
+	assert_int_equal(scarce_end(), 1);
+	take(f, 3, 'm', 20);
+	assert_false(inbox_partial(&f->in));
+}
+
+/* --- a channel that does something ------------------------------------- */
+
+/* The Makefile puts this in front of channel_open: records of a length byte
+ * and that many bytes, each but the length with its bits turned over; a length
+ * of 0 is a forgery. */
+enum err __wrap_channel_open(struct channel *c, uint8_t *in, size_t n,
+			     size_t *used, uint8_t **plain, size_t *plain_n);
+enum err __real_channel_open(struct channel *c, uint8_t *in, size_t n,
+			     size_t *used, uint8_t **plain, size_t *plain_n);
+
+static bool records; /* else plain */
+
+enum err __wrap_channel_open(struct channel *c, uint8_t *in, size_t n,
+			     size_t *used, uint8_t **plain, size_t *plain_n)
+{
+	if (!records)
+		return __real_channel_open(c, in, n, used, plain, plain_n);
+	if (in[0] == 0)
+		return ERR_SYNTAX;
+	*used = *plain_n = 0;
+	if (n < 1u + in[0])
+		return ERR_OK;
+	*used = 1u + in[0];
+	*plain = in + 1;
+	*plain_n = in[0];
+	for (size_t i = 1; i < *used; i++)
+		in[i] ^= 0xff;
+	return ERR_OK;
+}
+
+static size_t put_record(uint8_t *at, const uint8_t *bytes, size_t n)
+{
+	at[0] = (uint8_t)n;
+	for (size_t i = 0; i < n; i++)
+		at[1 + i] = bytes[i] ^ 0xff;
+	return 1 + n;
+}
+
+/* Two frames in three records, of which none ends where a frame does; the
+ * bytes arrive in two parts, cut anywhere. */
+static void records_of_a_channel_need_not_fit_the_frames(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t plain[64], sealed[80];
+	size_t n = put_frame(plain, 1, 'a', 9), all;
+
+	n += put_frame(plain + n, 2, 'b', 17);
+	all = put_record(sealed, plain, 5);
+	all += put_record(sealed + all, plain + 5, 20);
+	all += put_record(sealed + all, plain + 25, n - 25);
+	records = true;
+	for (size_t i = 0; i <= all; i++) {
+		feed(f, sealed, i);
+		feed(f, sealed + i, all - i);
+		take(f, 1, 'a', 9);
+		take(f, 2, 'b', 17);
+		assert_int_equal(look(f), ERR_NOT_FOUND);
+		assert_false(inbox_partial(&f->in));
+	}
+	records = false;
+}
+
+static void a_forged_record_ends_the_connection(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t plain[64], sealed[80] = { 0 };
+	size_t n = put_frame(plain, 1, 'a', 9), got = 99;
+
+	n = put_record(sealed, plain, n);
+	sealed[n++] = 0;
+	records = true;
+	assert_int_equal(write(f->fd[1], sealed, n), (ssize_t)n);
+	assert_int_equal(inbox_fill(&f->in, f->fd[0], SOON, &got), ERR_SYNTAX);
+	assert_int_equal(got, 99);
+	records = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +413,9 @@ int main(void)
 		INBOX_TEST(a_connection_that_calms_down_keeps_little),
 		INBOX_TEST(a_busy_connection_reads_much_at_a_time),
 		INBOX_TEST(passes_on_what_the_socket_says),
+		INBOX_TEST(without_memory_a_frame_stays_and_comes_out_later),
+		INBOX_TEST(records_of_a_channel_need_not_fit_the_frames),
+		INBOX_TEST(a_forged_record_ends_the_connection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -452,6 +452,7 @@ static void fuzz_config(struct config *c, unsigned kind)
 		c->overlay.per_host_max = 1;
 		c->overlay.repair_first_ms = c->overlay.repair_ms = 10;
 		c->overlay.candidates_max = 1;
+		c->gossip.catch_up = false;
 	}
 }
 
@@ -660,6 +661,25 @@ static void frames_that_make_no_sense_are_counted(void **state)
 	fixture_free(f);
 }
 
+static void what_is_not_held_is_not_found_by_its_beginning(void **state)
+{
+	struct fixture *f = fixture_with_links(1);
+	struct letter l = publish(f, "text");
+	char hex[HASH_HEX + 1];
+	struct hash id;
+	bool several;
+
+	(void)state;
+	hash_format(&l.id, hex);
+	assert_ptr_equal(node_find(f->node, hex, 6, &id, &several), l.frame);
+	assert_memory_equal(&id, &l.id, sizeof id);
+	assert_false(several);
+	hex[0] = hex[0] == '0' ? '1' : '0';
+	assert_null(node_find(f->node, hex, 6, &id, &several));
+	letter_free(&l);
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -671,6 +691,8 @@ int main(void)
 		cmocka_unit_test(without_memory_there_is_no_node),
 		cmocka_unit_test(same_seed_and_events_give_the_same_effects),
 		cmocka_unit_test(random_events_break_no_invariant),
+		cmocka_unit_test(
+			what_is_not_held_is_not_found_by_its_beginning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1340,6 +1340,116 @@ static void also_when_they_say_what_is_not_so(void **state)
 		swarm_play(seed, true);
 }
 
+/* A message from the middle of 2 .. 9, which link 1 announced, comes when only
+ * `left` more allocations succeed. */
+static struct fixture *take_with_memory_for(long left)
+{
+	struct fixture *f = fixture_with_links(2);
+	struct identity a = other_run(1);
+	struct letter l = letter_new(&a, 5, "text");
+	struct event ev = { .kind = EV_FRAME,
+			    .link = 0,
+			    .frame = { .head = { 0, 0, l.frame->body_bytes },
+				       .frame = l.frame,
+				       .id = &l.id,
+				       .msg = &l.msg } };
+
+	assert_true(hear_new(f, 0, &a, 1)); /* the record is there */
+	hear_have(f, 1, &a, 2, 9);
+	scarce_after(left, true);
+	node_step(f->node, f->now, &ev, &f->fx);
+	scarce_end();
+	letter_free(&l);
+	return f;
+}
+
+static void check_wanted(const struct fixture *f, uint64_t first, uint64_t last)
+{
+	assert_int_equal(wants(f), 1);
+	assert_int_equal(f->node->gossip.wants.heap[0]->first, first);
+	assert_int_equal(f->node->gossip.wants.heap[0]->last, last);
+}
+
+/* It is here already: without memory to cut it out of what is wanted, the rest
+ * behind it is forgotten, and whoever announced it is asked to say it again. */
+static void
+what_was_forgotten_for_want_of_memory_is_announced_again(void **state)
+{
+	struct fixture *f = take_with_memory_for(0);
+
+	(void)state;
+	for (long left = 1; effect_count(f, EF_DELIVER) == 0; left++) {
+		check_wanted(f, 2, 9); /* it did not even come */
+		fixture_free(f);
+		f = take_with_memory_for(left);
+	}
+	check_wanted(f, 2, 4);
+	assert_true(f->node->links[1].missed);
+	assert_false(f->node->links[0].missed);
+	while (said_count(f, 1, MSG_GET_DATA) == 0 ||
+	       said_to(f, 1, MSG_GET_DATA, 0)->get_data.ranges.n > 0)
+		assert_true(tick_heard_until(f, EF_SAY, 20000));
+	fixture_free(f);
+}
+
+static void who_goes_before_his_last_chunk_has_said_all_of_it(void **state)
+{
+	struct fixture *f = fixture_without_history(2);
+	struct identity a = other_run(1), b = other_run(2);
+	struct range ra = { a, 1, 50 };
+
+	(void)state;
+	hear_all(f, 0, &ra, 1, true);
+	link_down(f, 0, DOWN_RESET);
+	hear_all_range(f, 1, &b, 1, 9);
+	check_only(asked(f, 1), &b, 1, 9);
+	fixture_free(f);
+}
+
+/* Who holds nothing has said nothing of what was before. */
+static void an_empty_announcement_is_not_the_history(void **state)
+{
+	struct fixture *f = fixture_without_history(2);
+	struct identity a = other_run(1);
+
+	(void)state;
+	hear_all(f, 0, NULL, 0, false);
+	hear_all_range(f, 1, &a, 1, 50);
+	nothing_is_asked(f, 60000);
+	assert_false(hear_new(f, 1, &a, 50));
+	fixture_free(f);
+}
+
+/* A large message is as good a sign of life as many small ones. */
+static void who_answers_with_large_messages_gets_the_time_to_go_on(void **state)
+{
+	enum { SIZE = 40000 };
+	struct fixture *f = fixture_with_links(2);
+	struct identity a = other_run(1);
+	char *text = calloc(1, SIZE + 1);
+	uint8_t first;
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, 'x', SIZE);
+	hear_have(f, 0, &a, 1, 9);
+	hear_have(f, 1, &a, 1, 9);
+	assert_true(wait_ask(f, 300));
+	first = who_is_asked(f);
+	for (uint64_t i = 1; i <= 4; i++) {
+		struct letter l = letter_new(&a, i, text);
+
+		nothing_is_asked(f, 290);
+		hear_letter_as(f, first, &l, FRAME_RECOVERY, 0);
+		assert_int_equal(effect_count(f, EF_DELIVER), 1);
+		letter_free(&l);
+	}
+	assert_true(wait_ask(f, 600)); /* it stopped */
+	check_only(asked(f, !first), &a, 5, 9);
+	free(text);
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1410,6 +1520,13 @@ int main(void)
 		cmocka_unit_test(ranges_over_many_holes_cost_little),
 		cmocka_unit_test(
 			who_never_answers_leaves_a_bounded_number_of_pieces),
+		cmocka_unit_test(
+			what_was_forgotten_for_want_of_memory_is_announced_again),
+		cmocka_unit_test(
+			who_goes_before_his_last_chunk_has_said_all_of_it),
+		cmocka_unit_test(an_empty_announcement_is_not_the_history),
+		cmocka_unit_test(
+			who_answers_with_large_messages_gets_the_time_to_go_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -528,6 +528,59 @@ static void who_leaves_asks_no_seed_any_more(void **state)
 	fixture_free(f);
 }
 
+static void with_64_seeds_a_death_goes_to_each_of_them(void **state)
+{
+	struct fixture *f = fixture_new(64);
+
+	(void)state;
+	join(f, NULL, 0);
+	link_down(f, link_up(f, 1), DOWN_RESET);
+	assert_true(tick_until(f, EF_DEATH, 300));
+	assert_int_equal(effect_one(f, EF_DEATH)->death.seeds, UINT64_MAX);
+	fixture_free(f);
+}
+
+/* So many at once are no deaths but our own trouble. */
+static void no_more_than_64_deaths_wait_to_be_reported(void **state)
+{
+	struct fixture *f = fixture_with_links(0);
+	unsigned told = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++)
+		link_down(f, link_up(f, i), DOWN_RESET);
+	assert_int_equal(f->node->registration.death_count, 64);
+	while (tick_until(f, EF_DEATH, 300))
+		told += (unsigned)effect_count(f, EF_DEATH);
+	assert_int_equal(told, 64);
+	assert_int_equal(stats(f).deaths_reported, 64);
+	/* After that there is room again. */
+	link_down(f, link_up(f, 80), DOWN_RESET);
+	assert_true(tick_until(f, EF_DEATH, 300));
+	fixture_free(f);
+}
+
+static void without_memory_a_death_is_not_reported_and_the_next_is(void **state)
+{
+	struct fixture *f = fixture_with_links(2);
+	struct identity second = number_id(1);
+
+	(void)state;
+	scarce_after(0, true);
+	node_step(f->node, f->now,
+		  &(struct event){
+			  .kind = EV_DOWN, .link = 0, .down = DOWN_RESET },
+		  &f->fx);
+	assert_true(scarce_end() > 0);
+	f->shadow = links_up(f->node);
+	assert_int_equal(f->node->registration.death_count, 0);
+	link_down(f, 1, DOWN_RESET);
+	assert_true(tick_until(f, EF_DEATH, 300));
+	assert_true(identity_equal(&effect_one(f, EF_DEATH)->death.death.id,
+				   &second));
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -557,6 +610,10 @@ int main(void)
 		cmocka_unit_test(one_address_is_reported_once_at_a_time),
 		cmocka_unit_test(a_busy_seed_is_told_again_after_a_second),
 		cmocka_unit_test(who_leaves_asks_no_seed_any_more),
+		cmocka_unit_test(with_64_seeds_a_death_goes_to_each_of_them),
+		cmocka_unit_test(no_more_than_64_deaths_wait_to_be_reported),
+		cmocka_unit_test(
+			without_memory_a_death_is_not_reported_and_the_next_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

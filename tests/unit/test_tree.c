@@ -855,6 +855,46 @@ static void a_link_carries_as_many_active_runs_as_it_is_eager_for(void **state)
 	fixture_free(f);
 }
 
+/* Each costs a walk over all runs. */
+static void who_grafts_all_all_the_time_is_obeyed_once_a_second(void **state)
+{
+	struct fixture *f = fixture_with_links(3);
+	struct identity a = other_run(1);
+
+	(void)state;
+	assert_true(hear_new(f, 0, &a, 1));
+	hear_graft_all(f, 2);
+	hear_run(f, 2, MSG_PRUNE, &a);
+	hear_graft_all(f, 2);
+	assert_true(hear_new(f, 0, &a, 2));
+	assert_int_equal(sent_to(f) & link_bit(2), 0);
+	pass(f, 1000);
+	hear_graft_all(f, 2);
+	assert_true(hear_new(f, 0, &a, 3));
+	assert_int_equal(sent_to(f) & link_bit(2), link_bit(2));
+	fixture_free(f);
+}
+
+static void without_trees_nobody_is_pruned(void **state)
+{
+	struct fixture *f = fixture_new(1);
+	struct identity a = other_run(1);
+
+	(void)state;
+	f->config.gossip.tree = false;
+	fixture_relink(f, 3);
+	assert_true(hear_new(f, 0, &a, 1));
+	assert_int_equal(sent_to(f), link_bit(1) | link_bit(2));
+	assert_false(hear_new(f, 1, &a, 1));
+	assert_null(said(f, MSG_PRUNE));
+	output_slow(f, true);
+	assert_null(said(f, MSG_PRUNE));
+	assert_true(hear_new(f, 0, &a, 2));
+	assert_int_equal(sent_to(f), link_bit(1) | link_bit(2));
+	assert_int_equal(stats(f).prunes, 0);
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -906,6 +946,9 @@ int main(void)
 			a_link_carries_as_many_active_runs_as_it_is_eager_for),
 		cmocka_unit_test(a_lazy_link_that_grafts_all_stays_lazy),
 		cmocka_unit_test(it_grafts_nothing_either),
+		cmocka_unit_test(
+			who_grafts_all_all_the_time_is_obeyed_once_a_second),
+		cmocka_unit_test(without_trees_nobody_is_pruned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
