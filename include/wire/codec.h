@@ -19,6 +19,12 @@
 enum err MUST_CHECK codec_decode(const void *body, size_t n,
 				 struct message *out, const char **why);
 
+/* The same of a whole frame: flags and hops belong to a Message, on another
+ * known type they are ERR_SYNTAX. */
+enum err MUST_CHECK codec_decode_frame(const struct frame_head *head,
+				       const struct frame *f,
+				       struct message *out, const char **why);
+
 /* A new frame with one reference. The text is deterministic: "type" first,
  * then the fields in the order of protocol.md, no white space. ERR_NOMEM;
  * ERR_TOO_LONG when the body or a list would exceed its limit; ERR_RANGE for a

@@ -101,16 +101,15 @@ enum err talk_send(struct talk *t, const struct message *m, int64_t deadline_ms)
 }
 
 /* The next frame, waiting for it until the deadline. */
-static enum err next_frame(struct talk *t, struct frame **f,
-			   int64_t deadline_ms)
+static enum err next_frame(struct talk *t, struct frame_head *head,
+			   struct frame **f, int64_t deadline_ms)
 {
-	struct frame_head head;
 	bool late = false;
 	size_t got;
 	enum err e;
 
 	for (;;) {
-		e = inbox_next(&t->inbox, &head, f);
+		e = inbox_next(&t->inbox, head, f);
 		if (e == ERR_SYNTAX || e == ERR_RANGE || e == ERR_VERSION)
 			t->why = inbox_breach(&t->inbox, e);
 		if (e != ERR_NOT_FOUND)
@@ -127,12 +126,13 @@ static enum err next_frame(struct talk *t, struct frame **f,
 
 enum err talk_recv(struct talk *t, struct message *out, int64_t deadline_ms)
 {
+	struct frame_head head;
 	struct frame *f = NULL;
-	enum err e = next_frame(t, &f, deadline_ms);
+	enum err e = next_frame(t, &head, &f, deadline_ms);
 
 	if (e != ERR_OK)
 		return e;
-	e = codec_decode(f->body, f->body_bytes, out, &t->why);
+	e = codec_decode_frame(&head, f, out, &t->why);
 	frame_release(f);
 	return e;
 }

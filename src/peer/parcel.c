@@ -47,7 +47,7 @@ enum err parcel_parse(struct parcel *p, const char **why)
 
 	if (p->parsed)
 		return ERR_OK;
-	e = codec_decode(p->frame->body, p->frame->body_bytes, &p->msg, why);
+	e = codec_decode_frame(&p->head, p->frame, &p->msg, why);
 	p->parsed = e == ERR_OK;
 	return e;
 }

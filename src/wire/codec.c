@@ -527,6 +527,21 @@ enum err codec_decode(const void *body, size_t n, struct message *out,
 	return e;
 }
 
+enum err codec_decode_frame(const struct frame_head *head,
+			    const struct frame *f, struct message *out,
+			    const char **why)
+{
+	enum err e = codec_decode(f->body, f->body_bytes, out, why);
+
+	if (e != ERR_OK || out->type == MSG_MESSAGE ||
+	    (head->flags == 0 && head->hops == 0))
+		return e;
+	message_clear(out);
+	if (why != NULL)
+		*why = "flags or hops of a Message on something else";
+	return ERR_SYNTAX;
+}
+
 /* -- Writing. The first error stays; what would be refused when read is not
  * written. cJSON's own printing is not used: it rounds 2^53-1. -- */
 

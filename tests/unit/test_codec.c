@@ -1312,6 +1312,37 @@ static void survives_every_allocation_that_cjson_misses(void **state)
 	assert_true(failures > 100);
 }
 
+static void only_a_message_has_flags_and_hops(void **state)
+{
+	static const struct frame_head heads[] = {
+		{ .flags = FRAME_RECOVERY },
+		{ .flags = FRAME_SPREAD },
+		{ .hops = 1 },
+		{ .hops = 255 },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < COUNT_OF(examples) * COUNT_OF(heads); i++) {
+		const char *text = examples[i / COUNT_OF(heads)].text;
+		const struct frame_head *head = &heads[i % COUNT_OF(heads)];
+		struct frame *f = frame_new(strlen(text));
+		struct message m = { 0 };
+		const char *why = NULL;
+		enum err e;
+
+		memcpy(f->body, text, strlen(text));
+		e = codec_decode_frame(head, f, &m, &why);
+		if (codec_looks_like_message(text, strlen(text))) {
+			assert_int_equal(e, ERR_OK);
+		} else {
+			assert_int_equal(e, ERR_SYNTAX);
+			assert_non_null(strstr(why, "hops"));
+		}
+		message_clear(&m);
+		frame_release(f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1323,6 +1354,7 @@ int main(void)
 		cmocka_unit_test(
 			refuses_every_example_with_one_field_of_another_kind),
 		cmocka_unit_test(refuses_every_beginning_of_every_example),
+		cmocka_unit_test(only_a_message_has_flags_and_hops),
 		cmocka_unit_test(ignores_fields_it_does_not_know),
 		cmocka_unit_test(does_not_mind_order_or_white_space),
 		cmocka_unit_test(tells_an_unknown_type_from_a_broken_body),
