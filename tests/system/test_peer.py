@@ -9,7 +9,6 @@ import subprocess
 import threading
 
 import client
-import hostile
 import pytest
 from client import Conn, request
 from net import (FULL, LOG_LINE, PEER, SEED, SLOW, free_port, holds, ms, passed,
@@ -311,61 +310,6 @@ def test_two_peers_that_start_at_once_have_one_link(net):
 # --- what strangers send -----------------------------------------------------
 
 
-def test_bad_input_ends_its_own_connection_and_no_link(net, host):
-    net.start_seeds(1)
-    peer = net.peer(wait=True)
-    bystander = net.fake().link(peer.address, T)
-    kept = []
-    for name, data in hostile.BREACHES.items():
-        with Conn(peer.address, timeout=T) as conn:
-            conn.ask("Liveliness", nonce=0)
-            try:
-                conn.send_bytes(data)
-                if not conn.ends(2 * SLOW):
-                    kept.append(name)
-            except client.Ended:
-                pass
-        bystander.ping(2 * SLOW)
-    assert not kept
-    assert sum(peer.status()["rejected"].values()) >= len(hostile.BREACHES)
-
-
-@pytest.mark.parametrize("name", ["version 2", "no JSON", "2 GiB", "depth 1000", "a key twice",
-                                  "nonce 1e400", "invalid UTF-8"])
-def test_a_neighbor_that_breaks_the_rules_is_cut_off_alone(net, name):
-    net.start_seeds(1)
-    peer = net.peer(wait=True)
-    good, bad = net.fake(), net.fake()
-    good_link, bad_link = good.link(peer.address, T), bad.link(peer.address, T)
-    bad_link.send_bytes(hostile.BREACHES[name])
-    assert bad_link.wait_end(T)
-    good_link.ping(2 * SLOW)
-    wait_until(lambda: peer.neighbors() == {good.address}, 3)
-
-
-def test_an_unknown_type_is_never_forwarded(net):
-    net.start_seeds(1)
-    peers = net.peers(3)
-    a, b = net.fake(), net.fake()
-    source, sink = a.link(peers[0].address, T), b.link(peers[1].address, T)
-    for data in hostile.STRANGE.values():
-        source.send_bytes(data)
-    source.send_bytes(client.frame({"type": "Gossip", "text": "pass it on"}, flags=2, hops=3))
-    source.send_bytes(client.frame(a.next_message("the end")))
-    sink.wait("Message", T)
-    assert {got.type for got in sink.frames} <= set(client.FIELDS)
-
-
-@pytest.mark.parametrize("begins", [b"", client.frame(hostile.GOOD)[:20]],
-                         ids=["silent", "half a frame"])
-def test_a_connection_that_does_not_begin_ends_at_the_handshake_time(net, begins):
-    net.start_seeds(1)
-    peer = net.peer(settings={"liveness.handshake": "400ms"}, wait=True)
-    with Conn(peer.address) as conn:
-        conn.send_bytes(begins)
-        assert conn.ends(3 * SLOW)
-
-
 def test_a_connection_that_is_no_link_ends_when_idle(net):
     net.start_seeds(1)
     peer = net.peer(settings={"liveness.idle": "400ms"}, wait=True)
@@ -374,32 +318,6 @@ def test_a_connection_that_is_no_link_ends_when_idle(net):
         assert conn.ends(3 * SLOW)
     link = net.fake().link(peer.address, T)
     holds(lambda: not link.over, 1)
-
-
-def test_a_stranger_cannot_make_a_peer_hold_more_than_512_bytes(net):
-    net.start_seeds(1)
-    peer = net.peer(wait=True)
-    with Conn(peer.address, timeout=T) as conn:
-        conn.send_bytes(client.frame(hostile.GOOD + b" " * 512)[:8])
-        assert conn.ends(2 * SLOW)
-
-
-def test_the_memory_of_a_peer_does_not_grow_with_what_strangers_promise(net):
-    net.start_seeds(1)
-    peer = net.peer(wait=True)
-
-    def resident():
-        with open(f"/proc/{peer.pid}/statm") as f:
-            return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    before = resident()
-    conns = [Conn(peer.address, timeout=T) for _ in range(30)]
-    for conn in conns:
-        conn.ask("Liveliness", nonce=1)
-        conn.send_bytes(hostile.head(1572864) + b"{")
-    net.wait_answer(peer)
-    assert resident() - before < 30 * 1572864 / 4 * max(SLOW, 1)
-    for conn in conns:
-        conn.close()
 
 
 # --- those who are gone (R12, R14) -------------------------------------------

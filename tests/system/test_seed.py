@@ -12,7 +12,6 @@ import threading
 import time
 
 import client
-import hostile
 import net as daemons
 import pytest
 from client import NO_LEASE, Conn, request
@@ -434,103 +433,11 @@ def took(conn, seconds):
     return time.monotonic() - start
 
 
-@pytest.mark.parametrize("begins", [b"", b"\x01", client.frame(hostile.GOOD)[:8],
-                                    client.frame(hostile.GOOD)[:20]],
-                         ids=["silent", "one byte", "a header", "half a body"])
-def test_a_connection_without_a_whole_frame_ends_at_the_handshake_time(net, begins):
-    seed, = net.start_seeds(1, seed__handshake="400ms", seed__idle="60s")
-    with Conn(seed.address) as conn:
-        conn.send_bytes(begins)
-        assert 0.3 < took(conn, 3)
-
-
-def test_a_dribbling_connection_ends_at_the_handshake_time(net):
-    seed, = net.start_seeds(1, seed__handshake="400ms")
-    with Conn(seed.address) as conn:
-        conn.send_bytes(client.frame(hostile.GOOD)[:-40])
-
-        def dribble():
-            try:
-                conn.send_bytes(b" ")
-            except client.Ended:
-                return True
-            return conn.ends(0.05)
-        wait_until(dribble, 3, "the dribbling connection ends")
-
-
 def test_an_idle_connection_ends(net):
     seed, = net.start_seeds(1, seed__idle="400ms")
     with Conn(seed.address) as conn:
         conn.ask("Liveliness", nonce=1)
         assert 0.3 < took(conn, 3)
-
-
-def test_bad_input_ends_its_own_connection_and_no_other(net, host):
-    seed, = net.start_seeds(1)
-    bystander = Conn(seed.address, timeout=2 * SLOW)
-    kept = []
-    for name, data in hostile.BREACHES.items():
-        with Conn(seed.address, timeout=T) as conn:
-            conn.ask("Liveliness", nonce=0)
-            try:
-                conn.send_bytes(data)
-                conn.finish()  # an attacker that waits for an answer gets none
-                answers = []
-                while True:
-                    answers.append(conn.recv(T))
-            except (client.Ended, TimeoutError) as end:
-                if answers or isinstance(end, TimeoutError):
-                    kept.append((name, answers))
-        assert bystander.ask("Liveliness", nonce=3)["nonce"] == 3
-    bystander.close()
-    assert not kept
-    assert sum(seed.status()["rejected"].values()) >= len(hostile.BREACHES)
-
-
-def test_bad_input_ends_a_connection_that_is_left_open(net, seed):
-    kept = []
-    for name, data in hostile.BREACHES.items():
-        with Conn(seed.address, timeout=T) as conn:
-            try:
-                conn.send_bytes(data)
-                if not conn.ends(2 * SLOW):
-                    kept.append(name)
-            except client.Ended:
-                pass
-    assert not kept
-
-
-def test_a_stranger_cannot_make_the_seed_hold_more_than_512_bytes(net, seed):
-    def padded(n):
-        return client.frame(hostile.GOOD + b" " * (n - len(hostile.GOOD)))
-    with Conn(seed.address, timeout=T) as conn:
-        conn.send_bytes(padded(512))
-        assert conn.recv()["nonce"] == 1
-        conn.send_bytes(padded(513)[:8])
-        assert conn.ends(2 * SLOW)
-
-
-@pytest.mark.parametrize("name", [n for n, data in hostile.STRANGE.items() if len(data) <= 520])
-def test_what_is_only_strange_does_no_harm(net, seed, name):
-    with Conn(seed.address, timeout=T) as conn:
-        conn.ask("Liveliness", nonce=0)
-        conn.send_bytes(hostile.STRANGE[name])
-        conn.send("Liveliness", nonce=99)
-        while conn.recv()["nonce"] != 99:
-            pass
-
-
-def test_messages_of_peers_do_a_seed_no_harm(net, seed):
-    for kind, fields in {
-            "Message": {"origin": hostile.A, "incarnation": 1, "seq": 1, "time": 1, "data": "x"},
-            "Peer Request": {"address": hostile.A, "incarnation": 1, "neighbors": 1},
-            "Graft": {"runs": []}, "Bye": {"reason": "slow"}, "Death Reply": {"verdict": "busy"},
-            "Peer List": {"count": 1, "peers": []}}.items():
-        with Conn(seed.address, timeout=T) as conn:
-            conn.send(kind, **fields)
-            conn.finish()
-            conn.ends(2 * SLOW)
-    assert list_of(seed)["count"] == 0
 
 
 def test_a_reset_in_the_middle_of_an_answer_does_no_harm(net, seed):
