@@ -99,6 +99,22 @@ sim: $(BUILD)/sim
 unit: $(TESTS)
 pure: $(PURE)
 
+# Twenty peers and three seeds under every fault we know. SAN= tortures an
+# instrumented build of its own, SEEDPEER_BIN= programs that are there already.
+#   make torture MINUTES=30 SEED=17 SAN=thread
+MINUTES ?= 30
+PEERS   ?= 20
+SLOW    ?= $(if $(SAN),4,1)
+comma   := ,
+TORTURED := $(BUILD)/torture$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+torture:
+ifndef SEEDPEER_BIN
+	@$(MAKE) BUILD=$(TORTURED) BIN=$(TORTURED)/bin all
+endif
+	SEEDPEER_BIN=$(or $(SEEDPEER_BIN),$(TORTURED)/bin) tests/torture/torture.py \
+	  --minutes $(MINUTES) --peers $(PEERS) --slow $(SLOW) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
+
 demo: ; ./scripts/demo.sh
 test: ; ./scripts/test.sh
 coverage: ; ./scripts/coverage.sh
@@ -111,6 +127,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit sim pure demo test coverage install clean
+.PHONY: all unit sim pure torture demo test coverage install clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d)
