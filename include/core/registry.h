@@ -1,7 +1,7 @@
 /* A seed's peer list: a pure table that knows neither threads nor sockets.
  *
- * One entry per address. Entries are `listed` (handed out in samples) or, while
- * somebody checks them, hidden. All operations but growth are O(1), a sample
+ * One entry per address. Entries are `listed` (handed out in samples) or, as a
+ * rule while somebody checks them, hidden. All operations but growth are O(1), a sample
  * is O(want), expiry is O(expired). Times are ms of any one clock that the
  * caller passes in. The caller serializes access (registry.mu of the seed).
  * Rules: R2, R14, R17 of docs/protocol.md.
@@ -66,10 +66,13 @@ enum err MUST_CHECK registry_renew(struct registry *r,
 /* Removes that run; with incarnation 0 whichever is known. */
 bool registry_remove(struct registry *r, const struct identity *id);
 
-/* A check of that run begins: hidden until it ends. ERR_NOT_FOUND, or
- * ERR_FULL when one is already under way. */
+/* A check of that run begins: hidden until it ends, unless the run answered
+ * another one within the last period. Else whoever keeps on forging Deaths
+ * would keep the living out of all samples. ERR_NOT_FOUND, or ERR_FULL when
+ * one is already under way. */
 enum err MUST_CHECK registry_verify_begin(struct registry *r,
-					  const struct identity *id);
+					  const struct identity *id,
+					  int64_t now_ms);
 /* alive: handed out again, a lapsed lease is extended; else removed. Nothing
  * happens when the address belongs to another run by now. True if removed. */
 bool registry_verify_end(struct registry *r, const struct identity *id,

@@ -6,7 +6,7 @@
  * and moves to another group by swaps at the borders. Entries whose lease runs
  * also hang in a list ordered by its end; a lapse is noticed at its head.
  * Chance and order come from the dense array only, never from addresses in
- * memory. Memory: 128 bytes an entry, 8 to 10 in the array, and 10 to 20 for
+ * memory. Memory: 136 bytes an entry, 8 to 10 in the array, and 10 to 20 for
  * the hash buckets; it is kept for reuse until registry_free. Each host off
  * loopback takes 100 bytes more.
  */
@@ -23,21 +23,25 @@
 #include <utlist.h>
 
 #define REGISTERS_PER_S 5000 /* what one seed should have to answer */
-#define SLAB_ENTRIES 500     /* 64 KB at a time: no malloc header per entry */
+#define PLACES_MAX INT32_MAX
+#define NEVER_MS INT64_MIN
+#define SLAB_ENTRIES 480 /* 64 KB at a time: no malloc header per entry */
 
 enum group {
 	GROUP_LISTED, /* handed out, if the lease still runs */
 	GROUP_LAPSED, /* the lease has run out, nobody checks yet */
-	GROUP_HIDDEN, /* somebody checks */
+	GROUP_HIDDEN, /* being checked, see is_trusted */
 	GROUPS
 };
 
 struct entry {
 	uint64_t incarnation;
-	struct addr addr; /* the key */
-	uint32_t place;   /* index in dense */
+	struct addr addr;      /* the key */
+	uint32_t place : 31;   /* index in dense */
+	uint32_t checking : 1; /* somebody looks whether it lives */
 	struct hash lease;
 	int64_t expires_ms;
+	int64_t answered_ms;       /* a check found it alive; or NEVER_MS */
 	struct entry *prev, *next; /* lapse order; prev is NULL outside */
 	UT_hash_handle hh;
 };
@@ -75,8 +79,8 @@ struct registry *registry_new(const struct registry_config *c)
 	if (!r)
 		return NULL;
 	r->config = *c;
-	if (r->config.peers_max > UINT32_MAX)
-		r->config.peers_max = UINT32_MAX;
+	if (r->config.peers_max > PLACES_MAX)
+		r->config.peers_max = PLACES_MAX;
 	rng_init(&r->rng, c->rng_seed);
 	r->salt = rng_u64(&r->rng);
 	return r;
@@ -225,9 +229,9 @@ static void swap_places(struct registry *r, size_t i, size_t j)
 	struct entry *a = r->dense[i], *b = r->dense[j];
 
 	r->dense[i] = b;
-	b->place = (uint32_t)i;
+	b->place = (uint32_t)i & PLACES_MAX;
 	r->dense[j] = a;
-	a->place = (uint32_t)j;
+	a->place = (uint32_t)j & PLACES_MAX;
 }
 
 static void entry_move(struct registry *r, struct entry *e, enum group to)
@@ -279,7 +283,8 @@ static void lapse(struct registry *r, int64_t now_ms)
 
 		lease_stop(r, e);
 		if (entry_group(r, e) == GROUP_LISTED)
-			entry_move(r, e, GROUP_LAPSED);
+			entry_move(r, e,
+				   e->checking ? GROUP_HIDDEN : GROUP_LAPSED);
 	}
 }
 
@@ -340,7 +345,7 @@ static struct entry *entry_insert(struct registry *r, const struct addr *a)
 		LL_PREPEND(r->unused, e);
 		return NULL;
 	}
-	e->place = (uint32_t)r->end[GROUP_HIDDEN]++;
+	e->place = (uint32_t)r->end[GROUP_HIDDEN]++ & PLACES_MAX;
 	r->dense[e->place] = e;
 	entry_move(r, e, GROUP_LISTED);
 	return e;
@@ -379,7 +384,7 @@ enum err registry_get(const struct registry *r, const struct addr *a,
 		return ERR_NOT_FOUND;
 	out->id = entry_id(e);
 	out->lease = e->lease;
-	out->verifying = entry_group(r, e) == GROUP_HIDDEN;
+	out->verifying = e->checking;
 	out->lapsed = e->expires_ms <= now_ms;
 	return ERR_OK;
 }
@@ -402,6 +407,10 @@ enum err registry_put(struct registry *r, const struct identity *id,
 	e->lease = *lease;
 	lease_start(r, e, now_ms);
 	/* The same run's check goes on (R14); another run's is over. */
+	if (!same) {
+		e->checking = false;
+		e->answered_ms = NEVER_MS;
+	}
 	if (!same || entry_group(r, e) == GROUP_LAPSED)
 		entry_move(r, e, GROUP_LISTED);
 	return ERR_OK;
@@ -431,15 +440,26 @@ bool registry_remove(struct registry *r, const struct identity *id)
 	return true;
 }
 
-enum err registry_verify_begin(struct registry *r, const struct identity *id)
+/* It lived a moment ago: a report of its death is probably wrong, too. */
+static bool is_trusted(const struct registry *r, const struct entry *e,
+		       int64_t now_ms)
+{
+	return e->answered_ms > now_ms - r->config.period_ms &&
+	       entry_group(r, e) == GROUP_LISTED;
+}
+
+enum err registry_verify_begin(struct registry *r, const struct identity *id,
+			       int64_t now_ms)
 {
 	struct entry *e = entry_of_run(r, id);
 
 	if (!e)
 		return ERR_NOT_FOUND;
-	if (entry_group(r, e) == GROUP_HIDDEN)
+	if (e->checking)
 		return ERR_FULL;
-	entry_move(r, e, GROUP_HIDDEN);
+	e->checking = true;
+	if (!is_trusted(r, e, now_ms))
+		entry_move(r, e, GROUP_HIDDEN);
 	return ERR_OK;
 }
 
@@ -449,7 +469,7 @@ static struct entry *entry_in_check(const struct registry *r,
 {
 	struct entry *e = entry_of_run(r, id);
 
-	return e && entry_group(r, e) == GROUP_HIDDEN ? e : NULL;
+	return e && e->checking ? e : NULL;
 }
 
 bool registry_verify_end(struct registry *r, const struct identity *id,
@@ -463,6 +483,8 @@ bool registry_verify_end(struct registry *r, const struct identity *id,
 		entry_delete(r, e);
 		return true;
 	}
+	e->checking = false;
+	e->answered_ms = now_ms;
 	if (e->expires_ms <= now_ms)
 		lease_start(r, e, now_ms);
 	entry_move(r, e, GROUP_LISTED);
@@ -473,8 +495,10 @@ void registry_verify_cancel(struct registry *r, const struct identity *id)
 {
 	struct entry *e = entry_in_check(r, id);
 
-	if (e)
-		entry_move(r, e, lease_runs(e) ? GROUP_LISTED : GROUP_LAPSED);
+	if (!e)
+		return;
+	e->checking = false;
+	entry_move(r, e, lease_runs(e) ? GROUP_LISTED : GROUP_LAPSED);
 }
 
 size_t registry_sample(struct registry *r, const struct addr *asker,

@@ -228,9 +228,10 @@ static enum death_verdict judge_locked(struct seed *s,
 				       struct identity *target, bool *begun)
 	NEEDS(s->mu)
 {
+	int64_t now_ms = clock_ms();
 	struct registry_entry e;
 
-	if (registry_get(s->registry, &d->id.addr, clock_ms(), &e) != ERR_OK)
+	if (registry_get(s->registry, &d->id.addr, now_ms, &e) != ERR_OK)
 		return VERDICT_UNKNOWN;
 	if (d->id.incarnation > e.id.incarnation)
 		return VERDICT_UNKNOWN;
@@ -241,7 +242,7 @@ static enum death_verdict judge_locked(struct seed *s,
 		registry_remove(s->registry, &e.id);
 		return VERDICT_REMOVED;
 	}
-	*begun = registry_verify_begin(s->registry, &e.id) == ERR_OK;
+	*begun = registry_verify_begin(s->registry, &e.id, now_ms) == ERR_OK;
 	return VERDICT_VERIFYING;
 }
 

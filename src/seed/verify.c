@@ -106,12 +106,14 @@ enum err verify_submit(struct seed *s, const struct identity *id,
 
 static size_t begin_lapsed(struct seed *s, struct identity *out)
 {
+	int64_t now_ms = clock_ms();
 	size_t n, begun = 0;
 
 	mutex_lock(&s->mu);
-	n = registry_lapsed(s->registry, clock_ms(), LAPSED_AT_A_TIME, out);
+	n = registry_lapsed(s->registry, now_ms, LAPSED_AT_A_TIME, out);
 	for (size_t i = 0; i < n; i++)
-		if (registry_verify_begin(s->registry, &out[i]) == ERR_OK)
+		if (registry_verify_begin(s->registry, &out[i], now_ms) ==
+		    ERR_OK)
 			out[begun++] = out[i];
 	mutex_unlock(&s->mu);
 	return begun;

@@ -510,8 +510,8 @@ static void sweep(struct sim *s, uint32_t seed)
 		n = registry_lapsed(d->registry, sim_now(s), LAPSED_AT_A_TIME,
 				    id);
 		for (size_t i = 0; i < n; i++)
-			if (registry_verify_begin(d->registry, &id[i]) ==
-			    ERR_OK)
+			if (registry_verify_begin(d->registry, &id[i],
+						  sim_now(s)) == ERR_OK)
 				(void)submit(s, seed, &id[i]);
 	}
 	plan_sweep(s, seed);
@@ -533,7 +533,7 @@ static enum death_verdict judge(struct sim *s, const struct talk *t)
 		registry_remove(r, &e.id);
 		return VERDICT_REMOVED;
 	}
-	if (registry_verify_begin(r, &e.id) != ERR_OK)
+	if (registry_verify_begin(r, &e.id, sim_now(s)) != ERR_OK)
 		return VERDICT_VERIFYING;
 	return submit(s, t->seed, &e.id) ? VERDICT_VERIFYING : VERDICT_BUSY;
 }
