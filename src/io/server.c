@@ -235,17 +235,25 @@ static bool is_from(const struct entry *n, const struct addr *source)
 	return n->accepted && addr_equal(&own, source);
 }
 
-/* Who makes way for a newcomer; with a source, of those from there. */
+/* Who makes way for a newcomer; with a source, of those from there. Somebody
+ * who had no time yet to say what he came for only if there is nobody else. */
 static struct entry *victim_locked(struct server *s, const struct addr *source)
 	NEEDS(s->mu)
 {
-	struct entry *n;
+	int64_t before_ms = clock_ms() - GRACE_MS;
+	struct entry *young = NULL, *n;
 
 	for (unsigned list = CONN_SILENT; list < CONN_BUSY; list++)
-		DL_FOREACH (s->alive[list], n)
-			if (source == NULL || is_from(n, source))
+		DL_FOREACH (s->alive[list], n) {
+			if (source != NULL && !is_from(n, source))
+				continue;
+			if (n->since_ms <= before_ms)
 				return n;
-	return NULL;
+			if (young == NULL || n->since_ms < young->since_ms)
+				young = n;
+			break; /* the others are younger still */
+		}
+	return young;
 }
 
 /* Waits until few are on their way out. They leave at once: whatever they are
