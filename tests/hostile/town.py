@@ -169,7 +169,7 @@ def publishing(town):
 
 @contextlib.contextmanager
 def bystander(town, kind, at=None, role=None):
-    """at: the daemon that is attacked (the victim). role: neighbor or visitor."""
+    """at: the daemon that is attacked (the victim). role: see watch.py."""
     daemon = at or town.victim
     role = role or ("neighbor" if daemon is town.victim else "visitor")
     noted = tally.kind(kind)

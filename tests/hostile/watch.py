@@ -1,9 +1,9 @@
 """A bystander: one honest connection to a daemon, in a process of its own so that nothing
 but the daemon decides how long its questions take.
 
-usage: watch.py ADDRESS neighbor|visitor SECONDS
+usage: watch.py ADDRESS neighbor|visitor|caller SECONDS
 
-It connects (a neighbor says Peer Request first), prints "ready", and asks Liveliness again and
+It connects (a neighbor says Peer Request first, a caller connects anew for each question), prints "ready", and asks Liveliness again and
 again until its stdin ends, but QUESTIONS times at least. Then it prints how long each answer
 took, in ms, as one JSON list. SECONDS is how long it waits for one; if none comes, or the
 connection ends, it prints an object that says so. It imports little and reads nothing
@@ -54,10 +54,10 @@ class Splitter:
 class Watch:
     def __init__(self, address, role, patience):
         host, port = address.rsplit(":", 1)
+        self.where = host.strip("[]"), int(port)
         self.patience = patience
-        self.sock = socket.create_connection((host.strip("[]"), int(port)), patience)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.splitter = Splitter()
+        self.again = role == "caller"
+        self.connect()
         self.who = "%s:%d" % (host, self.sock.getsockname()[1])
         self.born = int(time.time() * 1000)
         self.linked = role == "neighbor"
@@ -68,6 +68,11 @@ class Watch:
             reply = self.until(lambda body: b'"Peer Reply"' in body)
             if b'"accepted"' not in reply:
                 raise ConnectionError("not accepted: %s" % reply.decode())
+
+    def connect(self):
+        self.sock = socket.create_connection(self.where, self.patience)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.splitter = Splitter()
 
     def until(self, wanted):
         """The first body that is wanted. Answers what it is asked meanwhile."""
@@ -97,6 +102,9 @@ class Watch:
     def ask(self, nonce):
         """How long an answer takes, in ms."""
         start = time.monotonic()
+        if self.again:
+            self.sock.close()
+            self.connect()
         self.sock.sendall(frame(b'{"type":"Liveliness","nonce":%d}' % nonce))
         self.until(lambda body: body.startswith(REPLY) and nonce_of(body) == nonce)
         return (time.monotonic() - start) * 1000
