@@ -20,6 +20,7 @@
 #define CONFIG_SEEDS_MAX 64     /* a majority of them is asked at every start */
 #define CONFIG_NAME_MAX 32      /* of a seed; becomes part of a file name */
 #define CONFIG_LINE_MAX 190     /* inih 55 splits longer lines in silence */
+#define CONFIG_SETTING_MAX 64   /* "section.key" */
 #define CONFIG_TEXT_MAX 4096    /* a path */
 #define CONFIG_FILE_MAX 1048576 /* nobody writes more by hand */
 #define CONFIG_WHY_MAX 320      /* a reason, with the start of the value */
@@ -72,7 +73,8 @@ struct config_gossip {
 	int64_t ask_min_ms, ask_max_ms; /* and within this once one is */
 	int64_t hole_wait_ms;           /* R16 */
 	int64_t lost_after_ms;          /* R10: then nobody had it */
-	int64_t lazy_ms; /* a link that fell behind stays lazy at least so long */
+	int64_t lazy_ms; /* a link that fell behind stays lazy at least so long
+			  */
 	uint64_t data_max; /* bytes of one published message */
 	uint64_t seen_max, runs_max;
 	uint64_t store_messages, store_bytes;
@@ -136,19 +138,32 @@ enum err MUST_CHECK config_set(struct config *c, const char *section,
 enum err MUST_CHECK config_set_text(struct config *c, const char *text,
 				    const char **why);
 
-/* A whole file's text. Messages are "name:line: reason". BOM, NUL, over-long
- * lines, unknown or repeated keys, bad values: the first one ends it. */
+/* A whole file's text, with lines that end in LF or CR LF. Messages are
+ * "name:line: reason". BOM, NUL, what is no UTF-8, over-long lines, unknown or
+ * repeated keys, bad values: the first one ends it. */
 enum err MUST_CHECK config_read(struct config *c, const char *name,
 				const char *text, size_t len,
 				struct buf *message);
 
-/* SEEDPEER_SECTION_KEY=value (and SEEDPEER_SEEDS_NAME) from envp; variables
- * that name no key of ours are left alone. */
+/* SEEDPEER_SECTION_KEY=value (and SEEDPEER_SEEDS_NAME) from envp; a variable
+ * that names a section of ours and no key of it is refused, others are left
+ * alone. Messages are "environment VARIABLE: reason". */
 enum err MUST_CHECK config_read_env(struct config *c, char *const *envp,
 				    struct buf *message);
 
+/* What is wrong with the whole, and the keys, as "section.key", that together
+ * are the cause; empty when there is none. */
+struct config_fault {
+	const char *why; /* like that of config_set */
+	char keys[2][CONFIG_SETTING_MAX];
+};
+
 /* What no single key can tell: no seeds, timeouts that contradict. */
-enum err MUST_CHECK config_check(struct config *c, const char **why);
+enum err MUST_CHECK config_check(struct config *c, struct config_fault *fault);
+
+/* The line of a file, which config_read took, that sets "section.key"; 0: none
+ * does. */
+unsigned config_line_of(const char *text, size_t len, const char *setting);
 
 /* The forms of the values, for options that are no keys: 250ms, 1.5s, 2m, 1h
  * (a bare number is seconds; exact in ms), and digits. */

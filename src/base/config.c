@@ -2,6 +2,7 @@
 
 #include "base/config_table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -93,6 +94,11 @@ static enum err seed_refuse(struct config *c, const char *name,
 	return err;
 }
 
+static bool is_wildcard_host(const char *host)
+{
+	return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+}
+
 static enum err seed_set(struct config *c, const char *name, const char *value,
 			 const char **why)
 {
@@ -107,6 +113,11 @@ static enum err seed_set(struct config *c, const char *name, const char *value,
 	err = config_hostport(value, false, seed.host, &seed.port);
 	if (err != ERR_OK)
 		return seed_refuse(c, name, value, err, why);
+	if (is_wildcard_host(seed.host)) {
+		*why = "nobody can dial a wildcard address; a seed listens on "
+		       "one with -l HOST:PORT";
+		return ERR_RANGE;
+	}
 	if (at == CONFIG_SEEDS_MAX) {
 		*why = "more than 64 seeds";
 		return ERR_FULL;
@@ -183,12 +194,36 @@ enum err config_set_text(struct config *c, const char *text, const char **why)
 	return ERR_SYNTAX;
 }
 
+static void blame(struct config_fault *fault, size_t i, const char *section,
+		  const char *key)
+{
+	snprintf(fault->keys[i], sizeof fault->keys[i], "%s.%s", section, key);
+}
+
+static bool is_wildcard(const char *hostport)
+{
+	struct addr a;
+
+	return addr_parse(hostport, strlen(hostport), &a) &&
+	       addr_is_wildcard(&a);
+}
+
+static enum err check_advertise(const struct config *c,
+				struct config_fault *fault)
+{
+	if (!is_wildcard(c->peer.advertise))
+		return ERR_OK;
+	fault->why = "[peer] advertise: nobody can dial a wildcard address";
+	blame(fault, 0, "peer", "advertise");
+	return ERR_RANGE;
+}
+
 /* Two names for one seed would be asked twice, and count as two of a
  * majority. */
-static enum err check_seeds(struct config *c, const char **why)
+static enum err check_seeds(struct config *c, struct config_fault *fault)
 {
 	if (c->seed_count == 0) {
-		*why = "no seeds: [seeds] is empty or missing";
+		fault->why = "no seeds: [seeds] is empty or missing";
 		return ERR_NOT_FOUND;
 	}
 	for (size_t i = 1; i < c->seed_count; i++)
@@ -202,61 +237,67 @@ static enum err check_seeds(struct config *c, const char **why)
 				continue;
 			buf_fmt(&text, "seeds %s and %s have the same address",
 				a->name, b->name);
-			explain(c, &text, why);
+			explain(c, &text, &fault->why);
+			blame(fault, 0, CONFIG_SEEDS_SECTION, a->name);
+			blame(fault, 1, CONFIG_SEEDS_SECTION, b->name);
 			return ERR_RANGE;
 		}
 	return ERR_OK;
 }
 
-static bool is_wildcard(const char *hostport)
-{
-	struct addr a;
-
-	return addr_parse(hostport, strlen(hostport), &a) &&
-	       addr_is_wildcard(&a);
-}
-
-enum err config_check(struct config *c, const char **why)
+enum err config_check(struct config *c, struct config_fault *fault)
 {
 	const struct config_overlay *o = &c->overlay;
 	const struct config_gossip *g = &c->gossip;
 	const struct {
 		bool bad;
-		const char *why;
+		const char *section, *a, *b, *why;
 	} rules[] = {
-		{ is_wildcard(c->peer.advertise),
-		  "[peer] advertise: nobody can dial a wildcard address" },
-		{ o->dials > o->links_max,
+		{ o->dials > o->links_max, "overlay", "dials", "max_links",
 		  "[overlay] dials must not be more than max_links" },
-		{ o->dials > o->candidates_max,
+		{ o->dials > o->candidates_max, "overlay", "dials",
+		  "max_candidates",
 		  "[overlay] dials must not be more than max_candidates" },
-		{ o->repair_first_ms > o->repair_max_ms,
+		{ o->repair_first_ms > o->repair_max_ms, "overlay",
+		  "repair_first", "repair_max",
 		  "[overlay] repair_first must not be above repair_max" },
-		{ o->repair_ms > o->repair_max_ms,
+		{ o->repair_ms > o->repair_max_ms, "overlay", "repair",
+		  "repair_max",
 		  "[overlay] repair must not be above repair_max" },
-		{ c->liveness.timeout_ms <= c->liveness.interval_ms,
+		{ c->liveness.timeout_ms <= c->liveness.interval_ms, "liveness",
+		  "timeout", "interval",
 		  "[liveness] timeout must be longer than interval" },
-		{ g->ask_min_ms > g->ask_max_ms,
+		{ g->ask_min_ms > g->ask_max_ms, "gossip", "ask_min", "ask_max",
 		  "[gossip] ask_min must not be above ask_max" },
-		{ g->outbox_high >= g->outbox_max,
+		{ g->outbox_high >= g->outbox_max, "gossip", "outbox_high",
+		  "max_outbox",
 		  "[gossip] outbox_high must be less than max_outbox" },
-		{ g->slow_bytes > g->outbox_max,
+		{ g->slow_bytes > g->outbox_max, "gossip", "slow_bytes",
+		  "max_outbox",
 		  "[gossip] slow_bytes must not be more than max_outbox" },
 		/* Base64 and its envelope make a message longer. */
-		{ g->outbox_max < 2 * g->data_max,
+		{ g->outbox_max < 2 * g->data_max, "gossip", "max_outbox",
+		  "max_data",
 		  "[gossip] max_outbox must be at least twice max_data" },
-		{ g->store_bytes < 2 * g->data_max,
+		{ g->store_bytes < 2 * g->data_max, "gossip", "store_bytes",
+		  "max_data",
 		  "[gossip] store_bytes must be at least twice max_data" },
-		{ g->output_max < 2 * g->data_max,
+		{ g->output_max < 2 * g->data_max, "gossip", "max_output",
+		  "max_data",
 		  "[gossip] max_output must be at least twice max_data" },
 	};
 
+	*fault = (struct config_fault){ .why = "" };
 	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
 		if (rules[i].bad) {
-			*why = rules[i].why;
+			fault->why = rules[i].why;
+			blame(fault, 0, rules[i].section, rules[i].a);
+			blame(fault, 1, rules[i].section, rules[i].b);
 			return ERR_RANGE;
 		}
-	return check_seeds(c, why);
+	if (check_advertise(c, fault) != ERR_OK)
+		return ERR_RANGE;
+	return check_seeds(c, fault);
 }
 
 static void print_seeds(const struct config *c, struct buf *out)

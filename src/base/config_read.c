@@ -6,6 +6,7 @@
  * reader_line, which therefore also knows where an error is.
  */
 #include "base/config_table.h"
+#include "base/utf8.h"
 
 #include <ini.h>
 #include <stdio.h>
@@ -53,6 +54,8 @@ static bool bytes_valid(struct reader *r, const char *line, size_t len)
 		snprintf(why, sizeof why, "control character 0x%02x", c);
 		return refuse(r, ERR_SYNTAX, why);
 	}
+	if (!utf8_valid(line, len))
+		return refuse(r, ERR_SYNTAX, "bytes that are no UTF-8");
 	if (len > CONFIG_LINE_MAX) {
 		snprintf(why, sizeof why, "line of %zu bytes, %d at most", len,
 			 CONFIG_LINE_MAX);
@@ -203,6 +206,46 @@ enum err config_read(struct config *c, const char *name, const char *text,
 	return r.err;
 }
 
+/* --- looking for a line ------------------------------------------------- */
+
+/* Is this "KEY", or "KEY = ..."? */
+static bool sets(const char *line, size_t len, const char *key)
+{
+	size_t n = strlen(key);
+
+	if (len < n || memcmp(line, key, n) != 0)
+		return false;
+	while (n < len && strchr(BLANKS, line[n]) != NULL)
+		n++;
+	return n < len && line[n] == '=';
+}
+
+unsigned config_line_of(const char *text, size_t len, const char *setting)
+{
+	size_t section = strcspn(setting, ".");
+	bool inside = false;
+	unsigned number = 0;
+
+	while (len > 0) {
+		const char *end = memchr(text, '\n', len);
+		size_t n = end != NULL ? (size_t)(end - text) : len;
+
+		number++;
+		if (n > 0 && text[0] == '[')
+			inside = n > section + 1 &&
+				 memcmp(text + 1, setting, section) == 0 &&
+				 text[section + 1] == ']';
+		else if (inside && sets(text, n, setting + section + 1))
+			return number;
+		n += end != NULL;
+		text += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* --- the environment ---------------------------------------------------- */
+
 static char lower(char ch)
 {
 	return ch >= 'A' && ch <= 'Z' ? (char)(ch - 'A' + 'a') : ch;
@@ -229,12 +272,12 @@ static void match_seed(const struct config *c, char *name)
 static enum err read_variable(struct config *c, const char *name,
 			      const char *value, const char **why)
 {
-	char text[128];
+	char text[128]; /* longer ones name no key of ours, cut or not */
 	char *key;
 	size_t len = (size_t)(value - 1 - name);
 
 	if (len >= sizeof text)
-		return ERR_OK;
+		len = sizeof text - 1;
 	for (size_t i = 0; i < len; i++)
 		text[i] = lower(name[i]);
 	text[len] = '\0';
@@ -244,7 +287,7 @@ static enum err read_variable(struct config *c, const char *name,
 	*key++ = '\0';
 	if (strcmp(text, CONFIG_SEEDS_SECTION) == 0)
 		match_seed(c, key);
-	else if (config_key_find(text, key) == NULL)
+	else if (!config_section_known(text))
 		return ERR_OK;
 	return config_set(c, text, key, value, why);
 }
@@ -265,6 +308,7 @@ enum err config_read_env(struct config *c, char *const *envp,
 			continue;
 		err = read_variable(&next, *envp + skip, equals + 1, &why);
 		if (err != ERR_OK) {
+			buf_str(message, "environment ");
 			buf_visible(message, *envp, (size_t)(equals - *envp));
 			buf_fmt(message, ": %s", why);
 			return err;

@@ -1,4 +1,5 @@
 #include "base/config_table.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -165,13 +166,14 @@ enum err config_hostport(const char *text, bool allow_zero, char host[HOST_MAX],
 }
 
 /* A path that a line of a file can hold: inih trims blanks at both ends and
- * takes a ';' behind a blank for a comment. */
+ * takes a ';' behind a blank for a comment. Quotes would become part of it. */
 static bool path_valid(const char *text)
 {
 	size_t len = strlen(text);
 
-	if (len == 0 || text[0] == ' ' || text[0] == ';' ||
-	    text[len - 1] == ' ' || strstr(text, " ;") != NULL)
+	if (len == 0 || strchr(" ;\"'", text[0]) != NULL ||
+	    text[len - 1] == ' ' || strstr(text, " ;") != NULL ||
+	    !utf8_valid(text, len))
 		return false;
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)

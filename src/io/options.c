@@ -1,11 +1,13 @@
 #include "io/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define GO_ON (-1)
@@ -105,6 +107,7 @@ struct reading {
 	enum program program;
 	const char *name;         /* of the program */
 	const char *path;         /* of -c, or NULL */
+	struct buf text;          /* of the file that was read */
 	struct setting *settings; /* room for argc of them */
 	size_t setting_count;
 };
@@ -443,21 +446,20 @@ static int file_error(const struct reading *r, const char *path, int error)
 /* optional: a file that is not there is no error. */
 static int read_config(struct reading *r, const char *path, bool optional)
 {
-	struct buf text = { 0 }, message = { 0 };
-	int error = read_file(path, &text);
+	struct buf message = { 0 };
+	int error = read_file(path, &r->text);
 	int status = GO_ON;
 
 	if (error != 0) {
 		if (!optional || (error != ENOENT && error != ENOTDIR))
 			status = file_error(r, path, error);
-	} else if (config_read(&r->o->config, path, text.data, text.len,
+	} else if (config_read(&r->o->config, path, r->text.data, r->text.len,
 			       &message) != ERR_OK) {
 		print_error(&message);
 		status = EXIT_CONFIG;
 	} else {
 		r->o->config_path = path;
 	}
-	buf_free(&text);
 	return status;
 }
 
@@ -470,6 +472,20 @@ static int read_environment(struct reading *r, char *const *envp)
 		return GO_ON;
 	print_error(&message);
 	return EXIT_CONFIG;
+}
+
+/* The option as a person finds it again: --set with what it sets. */
+static int setting_error(const struct reading *r, const struct setting *s,
+			 const char *why)
+{
+	size_t key = s->row->section == NULL ? strcspn(s->value, "=") : 0;
+	char name[CONFIG_SETTING_MAX + 16];
+
+	if (key == 0 || s->value[key] == '\0' || key >= CONFIG_SETTING_MAX)
+		return config_error(r, true, s->row->name, why);
+	snprintf(name, sizeof name, "%s %.*s", s->row->name, (int)key,
+		 s->value);
+	return config_error(r, true, name, why);
 }
 
 static int apply_settings(struct reading *r)
@@ -487,16 +503,87 @@ static int apply_settings(struct reading *r)
 		else
 			err = config_set_text(c, s->value, &why);
 		if (err != ERR_OK)
-			return config_error(r, true, s->row->name, why);
+			return setting_error(r, s, why);
 	}
 	if (r->o->no_color)
 		c->log.color = COLOR_NEVER;
 	return GO_ON;
 }
 
+/* --- who is to blame for a contradiction ------------------------------- */
+
+static bool option_sets(const struct setting *s, const char *setting)
+{
+	char name[CONFIG_SETTING_MAX];
+	size_t n = strlen(setting);
+
+	if (s->row->section == NULL)
+		return strncmp(s->value, setting, n) == 0 && s->value[n] == '=';
+	snprintf(name, sizeof name, "%s.%s", s->row->section, s->row->key);
+	return strcmp(name, setting) == 0;
+}
+
+/* The variable of envp that sets it, or NULL. */
+static const char *variable_of(char *const *envp, const char *setting)
+{
+	char name[CONFIG_SETTING_MAX + 16];
+	size_t n = (size_t)snprintf(name, sizeof name, "SEEDPEER_%s=", setting);
+
+	for (size_t i = 0; i < n; i++) {
+		name[i] = (char)toupper((unsigned char)name[i]);
+		if (name[i] == '.' || name[i] == '-')
+			name[i] = '_';
+	}
+	for (; envp != NULL && *envp != NULL; envp++)
+		if (strncasecmp(*envp, name, n) == 0)
+			return *envp;
+	return NULL;
+}
+
+static int variable_error(const struct reading *r, const char *variable,
+			  const char *why)
+{
+	char name[CONFIG_SETTING_MAX + 32];
+
+	snprintf(name, sizeof name, "environment %.*s",
+		 (int)strcspn(variable, "="), variable);
+	return config_error(r, false, name, why);
+}
+
+/* The one that was said last, as it overrides: an option, a variable, or the
+ * later of two lines of the file. */
+static int contradiction(const struct reading *r, char *const *envp,
+			 const struct config_fault *fault)
+{
+	const char *path = r->o->config_path;
+	struct buf name = { 0 };
+	unsigned line = 0;
+	int status;
+
+	for (size_t i = r->setting_count; i-- > 0;)
+		if (option_sets(&r->settings[i], fault->keys[0]) ||
+		    option_sets(&r->settings[i], fault->keys[1]))
+			return setting_error(r, &r->settings[i], fault->why);
+	for (size_t i = 0; i < 2 && fault->keys[i][0] != '\0'; i++) {
+		const char *variable = variable_of(envp, fault->keys[i]);
+		unsigned n = config_line_of(r->text.data, r->text.len,
+					    fault->keys[i]);
+
+		if (variable != NULL)
+			return variable_error(r, variable, fault->why);
+		line = n > line ? n : line;
+	}
+	if (line == 0)
+		return config_error(r, false, path, fault->why);
+	buf_fmt(&name, "%s:%u", path, line);
+	status = config_error(r, false, buf_text(&name), fault->why);
+	buf_free(&name);
+	return status;
+}
+
 static int load(struct reading *r, char *const *envp)
 {
-	const char *why = "";
+	struct config_fault fault;
 	int status;
 
 	if (r->path != NULL)
@@ -509,8 +596,8 @@ static int load(struct reading *r, char *const *envp)
 		status = read_environment(r, envp);
 	if (status == GO_ON)
 		status = apply_settings(r);
-	if (status == GO_ON && config_check(&r->o->config, &why) != ERR_OK)
-		status = config_error(r, false, r->o->config_path, why);
+	if (status == GO_ON && config_check(&r->o->config, &fault) != ERR_OK)
+		status = contradiction(r, envp, &fault);
 	return status;
 }
 
@@ -549,6 +636,7 @@ int options_read(struct options *o, enum program program, int argc, char **argv,
 		return EXIT_FAILED;
 	}
 	status = run(&r, argc, argv, envp);
+	buf_free(&r.text);
 	free(r.settings);
 	return status;
 }

@@ -734,42 +734,6 @@ def test_wrong_usage_exits_with_2_and_one_line_and_a_hint(net, program, options)
     assert 1 <= len(done.stderr.strip().splitlines()) <= 2
 
 
-BAD_FILES = {
-    "unknown key": (b"[seeds]\nnode1 = 127.0.0.1:5345\n[peer]\nnosuch = 1\n", 4),
-    "unknown section": (b"[seeds]\nnode1 = 127.0.0.1:5345\n[nosuch]\nkey = 1\n", 3),
-    "bad duration": (b"[seeds]\nnode1 = 127.0.0.1:5345\n[liveness]\ninterval = soon\n", 4),
-    "bad number": (b"[seeds]\nnode1 = 127.0.0.1:5345\n[overlay]\ndials = -1\n", 4),
-    "bad seed": (b"[seeds]\nnode1 = 127.0.0.1\n", 2),
-    "bad port": (b"[seeds]\nnode1 = 127.0.0.1:99999\n", 2),
-    "key twice": (b"[seeds]\nnode1 = 127.0.0.1:5345\nnode1 = 127.0.0.1:5346\n", 3),
-    "long line": (b"[seeds]\nnode1 = 127.0.0.1:5345\n# " + b"x" * 300 + b"\n", 3),
-    "no equals sign": (b"[seeds]\nnode1\n", 2),
-    "byte order mark": (b"\xef\xbb\xbf[seeds]\nnode1 = 127.0.0.1:5345\n", 1),
-    "a NUL": (b"[seeds]\nnode1 = 127.0.0.1:5345\0\n", 2),
-}
-
-
-@BOTH
-@pytest.mark.parametrize("name", BAD_FILES)
-def test_a_bad_configuration_is_named_with_file_and_line(net, program, name):
-    text, line = BAD_FILES[name]
-    net.config.write_bytes(text)
-    done = net.run(program, "-c", "config.ini")
-    assert done.returncode == 78, done
-    assert not done.stdout
-    said = done.stderr.decode().strip()
-    assert f"config.ini:{line}: " in said and len(said.splitlines()) == 1
-
-
-@BOTH
-def test_a_configuration_without_seeds_or_without_a_file_is_refused(net, program):
-    for text in ("", "[seeds]\n", "[peer]\nmessage_interval = 5\n"):
-        net.config.write_text(text)
-        assert net.run(program, "-c", "config.ini").returncode == 78, text
-    assert net.run(program, "-c", "nosuch.ini").returncode == 78
-    assert net.run(program, "-c", str(net.directory)).returncode == 78
-
-
 @BOTH
 def test_listening_beyond_loopback_is_refused_unless_told_so(net, program):
     net.set_up(1)
@@ -805,18 +769,6 @@ def test_an_option_wins_over_the_environment_and_that_over_the_file(net, program
     # What is printed can be read again and means the same.
     net.config.write_bytes(done.stdout)
     assert net.run(program, "-c", "config.ini", "--print-config").stdout == done.stdout
-
-
-@BOTH
-def test_a_bad_value_in_an_option_or_the_environment_is_refused(net, program):
-    net.set_up(1)
-    config = ["-c", "config.ini", "--check"]
-    for setting in ("nosuch.key=1", "overlay.nosuch=1", "overlay.dials=many", "overlay"):
-        done = net.run(program, *config, "--set", setting)
-        assert done.returncode in (2, 78) and done.stderr, setting
-    assert net.run(program, *config, "--log-level", "loud").returncode in (2, 78)
-    done = net.run(program, *config, env={"SEEDPEER_OVERLAY_DIALS": "many"})
-    assert done.returncode == 78 and b"SEEDPEER_OVERLAY_DIALS" in done.stderr
 
 
 @BOTH

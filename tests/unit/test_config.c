@@ -340,9 +340,10 @@ static void reads_addresses_in_one_form_only(void **state)
 
 static void a_path_is_what_a_line_can_hold(void **state)
 {
-	static const char *const bad[] = { "",     " a",    "a ",
-					   "a ;b", ";a",    "a\nb",
-					   "a\tb", "a\x7f", "a\x1b[2J" };
+	static const char *const bad[] = {
+		"",     " a",    "a ",       "a ;b",  ";a",  "a\nb",
+		"a\tb", "a\x7f", "a\x1b[2J", "\"a\"", "'a'", "a\xff",
+	};
 	char text[CONFIG_TEXT_MAX + 40];
 	size_t n;
 
@@ -529,6 +530,11 @@ static const struct bad_file {
 	{ "# a\x1b[31m\n", 1, "control character 0x1b" },
 	{ "\f\n", 1, "control character 0x0c" },
 	{ "[peer]\nlisten = a:1\x7f\n", 2, "control character 0x7f" },
+	{ "\xff\xfe[peer]\n", 1, "bytes that are no UTF-8" },
+	{ "[log]\ndirectory = caf\xe9\n", 2, "no UTF-8" },
+	{ "# caf\xe9\n", 1, "no UTF-8" },
+	{ "# \xe2\x82", 1, "no UTF-8" },
+	{ "# \xc0\xaf\n", 1, "no UTF-8" },
 	/* Sections. */
 	{ "[]\n", 1, "section without a name" },
 	{ "\n\n[pear]\n", 3, "unknown section [pear]" },
@@ -610,6 +616,8 @@ static const struct bad_file {
 	{ "[seeds]\na = a:0\n", 2, "a must be HOST:PORT (port 1 to 65535)" },
 	{ "[seeds]\na = 127.0.0.1:5345 127.0.0.1:5281\n", 2, "HOST:PORT" },
 	{ "[seeds]\na.b = a:1\n", 2, "a seed's name" },
+	{ "[seeds]\na = 0.0.0.0:1\n", 2, "wildcard" },
+	{ "[seeds]\na = [::]:1\n", 2, "wildcard" },
 	{ "[seeds]\na/b = a:1\n", 2, "not 'a/b'" },
 	{ "[seeds]\n\xc3\xa9 = a:1\n", 2, "a seed's name" },
 	{ "[seeds]\na12345678901234567890123456789012 = a:1\n", 2, "1 to 31" },
@@ -641,6 +649,51 @@ static void refuses_a_bad_file_at_the_right_line(void **state)
 		assert_null(strchr(said, '\n'));
 		assert_memory_equal(&config, &before, sizeof config);
 	}
+}
+
+static void the_line_of_a_key_is_found_in_its_section(void **state)
+{
+	static const char text[] = "[overlay]\n"
+				   "# dials = 1\n"
+				   "max_links\t= 5\r\n"
+				   "\n"
+				   "[seeds] ; dials = 2\n"
+				   "dials = a:1\n"
+				   "a=b:1\n"
+				   "[overlay]# again\n"
+				   "dials=5\n"
+				   "dial_timeout = 5s";
+	static const struct {
+		const char *setting;
+		unsigned line;
+	} cases[] = {
+		{ "overlay.dials", 9 },
+		{ "overlay.max_links", 3 },
+		{ "seeds.dials", 6 },
+		{ "seeds.a", 7 },
+		{ "overlay.dial_timeout", 10 },
+		{ "overlay.dial", 0 },
+		{ "overlay.sample", 0 },
+		{ "seeds.max_links", 0 },
+		{ "over.dials", 0 },
+		{ "overlays.dials", 0 },
+	};
+	const size_t n = sizeof text - 1;
+	char *copy = exact_copy(text, n);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		assert_int_equal(config_line_of(copy, n, cases[i].setting),
+				 cases[i].line);
+	assert_int_equal(config_line_of(copy, 0, "overlay.dials"), 0);
+	/* Cut anywhere, it looks at nothing behind the end. */
+	for (size_t i = 0; i < n; i++) {
+		char *part = exact_copy(text, i);
+
+		(void)config_line_of(part, i, "overlay.dial_timeout");
+		free(part);
+	}
+	free(copy);
 }
 
 static void refuses_a_nul_at_its_line(void **state)
@@ -955,7 +1008,7 @@ static void the_environment_of_others_is_left_alone(void **state)
 
 	(void)state;
 	reads_env("SEEDPEER=1", "SEEDPEER_=2");
-	reads_env("SEEDPEER_PEER=1", "SEEDPEER_PEER_LISEN=x");
+	reads_env("SEEDPEER_PEER=1", "SEEDPEER_BIN=x");
 	reads_env("SEEDPEER_PEER_LISTEN", "SEEDPEER_TEST_DIR=/x");
 	reads_env("XSEEDPEER_LOG_LEVEL=debug", "seedpeer_LOG_LEVEL=debug");
 	reads_env("SEEDPEER__LISTEN=a:1", "SEEDPEER_SEEDS=a:1");
@@ -969,19 +1022,34 @@ static void a_bad_variable_is_named(void **state)
 		const char *variable, *message;
 	} bad[] = {
 		{ "SEEDPEER_OVERLAY_DIALS=0",
-		  "SEEDPEER_OVERLAY_DIALS: dials must be a number (1 to 15), "
+		  "environment SEEDPEER_OVERLAY_DIALS: dials must be a number "
+		  "(1 to 15), "
 		  "not '0'" },
-		{ "SEEDPEER_LOG_LEVEL=",
-		  "SEEDPEER_LOG_LEVEL: level must be error, warn, info or "
-		  "debug, not ''" },
+		{ "SEEDPEER_LOG_LEVEL=", "environment SEEDPEER_LOG_LEVEL: "
+					 "level must be error, warn, info or "
+					 "debug, not ''" },
 		{ "SEEDPEER_SEEDS_A=1",
-		  "SEEDPEER_SEEDS_A: a must be HOST:PORT (port 1 to 65535), "
-		  "not '1'" },
+		  "environment SEEDPEER_SEEDS_A: a must be HOST:PORT (port 1 "
+		  "to 65535), not '1'" },
+		{ "SEEDPEER_PEER_LISEN=a:1",
+		  "environment SEEDPEER_PEER_LISEN: unknown key 'lisen' in "
+		  "[peer]" },
+		{ "SEEDPEER_SEED_PORT=1",
+		  "environment SEEDPEER_SEED_PORT: unknown key 'port' in "
+		  "[seed]" },
+		{ "SEEDPEER_LOG_=1",
+		  "environment SEEDPEER_LOG_: unknown key '' in [log]" },
+		{ "SEEDPEER_LOG_DIRECTORY=\xff",
+		  "environment SEEDPEER_LOG_DIRECTORY: directory must be a "
+		  "path of up to 4095 plain characters, not '\\xff'" },
+		{ "SEEDPEER_SEEDS_A=[::]:1",
+		  "environment SEEDPEER_SEEDS_A: nobody can dial a wildcard "
+		  "address; a seed listens on one with -l HOST:PORT" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
-		char first[] = "SEEDPEER_OVERLAY_MAX_LINKS=5", text[100];
+		char first[] = "SEEDPEER_OVERLAY_MAX_LINKS=5", text[300];
 		char *envp[] = { first, text, NULL };
 		struct buf message = { 0 };
 
@@ -998,15 +1066,26 @@ static void a_bad_variable_is_named(void **state)
 
 static void defaults_with_a_seed_are_consistent(void **state)
 {
-	const char *why = "";
+	struct config_fault fault;
 
 	(void)state;
-	assert_int_not_equal(config_check(&config, &why), ERR_OK);
-	assert_string_equal(why, "no seeds: [seeds] is empty or missing");
+	assert_int_not_equal(config_check(&config, &fault), ERR_OK);
+	assert_string_equal(fault.why, "no seeds: [seeds] is empty or missing");
+	assert_string_equal(fault.keys[0], "");
 	sets("seeds.a=127.0.0.1:1");
 	sets("seeds.b=127.0.0.1:2");
 	sets("seeds.c=127.0.0.2:1");
-	assert_int_equal(config_check(&config, &why), ERR_OK);
+	assert_int_equal(config_check(&config, &fault), ERR_OK);
+}
+
+static void check_named(const char *key, const char *a, const char *b)
+{
+	size_t n = strlen(key);
+
+	assert_true(n > 0);
+	if ((strncmp(a, key, n) != 0 || a[n] != '=') &&
+	    (strncmp(b, key, n) != 0 || b[n] != '='))
+		fail_msg("%s is neither of %s, %s", key, a, b);
 }
 
 static void contradictions_are_refused(void **state)
@@ -1034,6 +1113,10 @@ static void contradictions_are_refused(void **state)
 		  "store_bytes must be at least twice max_data" },
 		{ "gossip.max_output=1M", "gossip.max_data=1M",
 		  "max_output must be at least twice max_data" },
+		{ "gossip.ask_min=2s", "gossip.ask_max=1s",
+		  "ask_min must not be above ask_max" },
+		{ "gossip.outbox_high=5M", "gossip.max_outbox=4M",
+		  "outbox_high must be less than max_outbox" },
 		{ "peer.advertise=0.0.0.0:80", "peer.listen=0.0.0.0:80",
 		  "wildcard" },
 		{ "peer.advertise=[::]:80", "peer.listen=[::]:80", "wildcard" },
@@ -1043,7 +1126,7 @@ static void contradictions_are_refused(void **state)
 		  "same address" },
 		{ "seeds.x=[::1]:9", "seeds.y=[::1]:9", "same address" },
 	};
-	const char *why;
+	struct config_fault fault;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
@@ -1051,16 +1134,21 @@ static void contradictions_are_refused(void **state)
 		sets("seeds.a=127.0.0.1:1");
 		sets(bad[i].a);
 		sets(bad[i].b);
-		why = "";
-		if (config_check(&config, &why) == ERR_OK)
+		if (config_check(&config, &fault) == ERR_OK)
 			fail_msg("%s, %s: fine?", bad[i].a, bad[i].b);
-		if (strstr(why, bad[i].reason) == NULL)
-			fail_msg("'%s' is not about %s", why, bad[i].reason);
+		if (strstr(fault.why, bad[i].reason) == NULL)
+			fail_msg("'%s' is not about %s", fault.why,
+				 bad[i].reason);
+		/* The keys it names are those that were set. */
+		check_named(fault.keys[0], bad[i].a, bad[i].b);
+		if (fault.keys[1][0] != '\0')
+			check_named(fault.keys[1], bad[i].a, bad[i].b);
 	}
 }
 
 static void tests_may_run_with_very_short_times(void **state)
 {
+	struct config_fault fault;
 	const char *why = "";
 
 	(void)state;
@@ -1075,7 +1163,7 @@ static void tests_may_run_with_very_short_times(void **state)
 	sets("liveness.timeout=11ms");
 	sets("overlay.report_delay=0");
 	sets("seeds.a=127.0.0.1:1");
-	assert_int_equal(config_check(&config, &why), ERR_OK);
+	assert_int_equal(config_check(&config, &fault), ERR_OK);
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, fresh)
@@ -1099,6 +1187,7 @@ int main(void)
 		TEST(an_empty_file_changes_nothing),
 		TEST(a_line_may_have_190_bytes),
 		TEST(refuses_a_bad_file_at_the_right_line),
+		TEST(the_line_of_a_key_is_found_in_its_section),
 		TEST(refuses_a_nul_at_its_line),
 		TEST(an_over_long_comment_sets_nothing),
 		TEST(the_65th_seed_is_refused_at_its_line),

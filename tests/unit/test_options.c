@@ -423,13 +423,56 @@ static void a_wrong_value_of_an_option_is_a_wrong_configuration(void **state)
 	     "seed: --log-dir: directory must be a path of up to 4095 plain "
 	     "characters, not ''\n");
 	says(PEER("--set", "overlay.dials=x"), EXIT_CONFIG,
-	     "peer: --set: dials must be a number (1 to 15), not 'x'\n");
+	     "peer: --set overlay.dials: dials must be a number (1 to 15), not "
+	     "'x'\n");
 	says(PEER("--set", "overlay.dails=1"), EXIT_CONFIG,
-	     "peer: --set: unknown key 'dails' in [overlay]\n");
+	     "peer: --set overlay.dails: unknown key 'dails' in [overlay]\n");
 	says(PEER("--set", "dials"), EXIT_CONFIG,
 	     "peer: --set: must be section.key=value, not 'dials'\n");
 	says(PEER("--set", "liveness.timeout=1s"), EXIT_CONFIG,
-	     "config.ini: [liveness] timeout must be longer than interval\n");
+	     "peer: --set liveness.timeout: [liveness] timeout must be longer "
+	     "than interval\n");
+}
+
+static void of_a_contradiction_the_last_word_is_blamed(void **state)
+{
+	static const char reason[] =
+		"[overlay] dials must not be more than max_links\n";
+	char *envp[] = { "SEEDPEER_OVERLAY_MAX_LINKS=4", "SEEDPEER_=", NULL };
+	char expected[200];
+
+	(void)state;
+	write_file("config.ini",
+		   SEEDS "[overlay]\nmax_links = 5\n\ndials = 6\n");
+	snprintf(expected, sizeof expected, "config.ini:7: %s", reason);
+	says(PEER("--check"), EXIT_CONFIG, expected);
+	says(SEED("--set", "log.level=debug"), EXIT_CONFIG, expected);
+	snprintf(expected, sizeof expected,
+		 "environment SEEDPEER_OVERLAY_MAX_LINKS: %s", reason);
+	says(run_env(PROGRAM_PEER, ARGV("--check"), envp), EXIT_CONFIG,
+	     expected);
+	snprintf(expected, sizeof expected, "peer: --set overlay.dials: %s",
+		 reason);
+	says(run_env(PROGRAM_PEER, ARGV("--set", "overlay.dials=5", "--check"),
+		     envp),
+	     EXIT_CONFIG, expected);
+	assert_int_equal(
+		run_env(PROGRAM_PEER, ARGV("--set", "overlay.dials=4"), envp),
+		-1);
+}
+
+static void a_contradicting_option_is_named(void **state)
+{
+	(void)state;
+	says(PEER("-l", "a:1", "-a", "0.0.0.0:1"), EXIT_CONFIG,
+	     "peer: --advertise: [peer] advertise: nobody can dial a wildcard "
+	     "address\n");
+	says(PEER("--set", "seeds.node2=127.0.0.1:5345"), EXIT_CONFIG,
+	     "peer: --set seeds.node2: seeds node1 and node2 have the same "
+	     "address\n");
+	write_file("config.ini", "[peer]\nadvertise =\n");
+	says(PEER("--check"), EXIT_CONFIG,
+	     "config.ini: no seeds: [seeds] is empty or missing\n");
 }
 
 /* --- where the configuration comes from --------------------------------- */
@@ -461,7 +504,8 @@ static void a_bad_variable_is_a_wrong_configuration(void **state)
 	(void)state;
 	says(run_env(PROGRAM_PEER, ARGV("--set", "overlay.dials=3"), envp),
 	     EXIT_CONFIG,
-	     "SEEDPEER_OVERLAY_DIALS: dials must be a number (1 to 15), "
+	     "environment SEEDPEER_OVERLAY_DIALS: dials must be a number (1 to "
+	     "15), "
 	     "not 'many'\n");
 }
 
@@ -573,6 +617,8 @@ int main(void)
 		TEST(no_color_wins_over_everything),
 		TEST(the_later_of_two_options_wins),
 		TEST(a_wrong_value_of_an_option_is_a_wrong_configuration),
+		TEST(of_a_contradiction_the_last_word_is_blamed),
+		TEST(a_contradicting_option_is_named),
 		TEST(option_over_environment_over_file_over_built_in),
 		TEST(a_bad_variable_is_a_wrong_configuration),
 		TEST(a_file_that_was_named_must_be_there),
