@@ -297,7 +297,8 @@ static void reopen(struct log *l)
 
 static void rotate(struct log *l)
 {
-	if (rename(l->path, l->older) == 0) {
+	/* Deleted: a new one is better than one that nobody can read. */
+	if (rename(l->path, l->older) == 0 || errno == ENOENT) {
 		l->astray = true;
 		l->size = 0;
 		reopen(l);

@@ -351,6 +351,41 @@ static void stays_bounded_when_it_cannot_rotate(void **state)
 }
 
 /* A pipe of our own: should this fail, no device must be renamed. */
+/* Without a SIGHUP it is noticed when it would be rotated: as much as that may
+ * be lost, but not the disk. */
+static void a_deleted_log_comes_back_at_its_full_size(void **state)
+{
+	struct fixture *f = *state;
+
+	f->settings.max_size = 4096;
+	start(f);
+	log_event(f->log, LOG_INFO, KIND_PLAIN, WAY_NONE, "x", NULL, "first");
+	EVENTUALLY(file_size(f->path) > 0);
+	assert_int_equal(unlink(f->path), 0);
+	for (int i = 0; i < 1000; i++)
+		log_event(f->log, LOG_INFO, KIND_PLAIN, WAY_NONE, "x", NULL,
+			  "number %d", i);
+	log_close(f->log);
+	assert_in_range(file_size(f->path), 1, 4096);
+	assert_non_null(strstr(read_text(f->path), " number 999\n"));
+}
+
+static void a_deleted_log_and_its_directory_come_back_when_asked(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	log_event(f->log, LOG_INFO, KIND_PLAIN, WAY_NONE, "x", NULL, "%d", 1);
+	EVENTUALLY(file_size(f->path) > 0);
+	assert_int_equal(unlink(f->path), 0);
+	assert_int_equal(rmdir(f->dir), 0);
+	log_reopen(f->log);
+	EVENTUALLY(access(f->path, F_OK) == 0);
+	log_event(f->log, LOG_INFO, KIND_PLAIN, WAY_NONE, "x", NULL, "%d", 2);
+	log_close(f->log);
+	assert_string_equal(after_time(read_text(f->path)), "--  x 2\n");
+}
+
 static void does_not_rotate_what_is_no_file(void **state)
 {
 	struct fixture *f = *state;
@@ -618,6 +653,8 @@ int main(void)
 		LOG_TEST(rotates_at_whole_lines_and_keeps_one_file),
 		LOG_TEST(a_line_larger_than_the_file_is_written_whole),
 		LOG_TEST(stays_bounded_when_it_cannot_rotate),
+		LOG_TEST(a_deleted_log_comes_back_at_its_full_size),
+		LOG_TEST(a_deleted_log_and_its_directory_come_back_when_asked),
 		LOG_TEST(does_not_rotate_what_is_no_file),
 		LOG_TEST(opens_its_file_again_when_asked),
 		LOG_TEST(a_full_disk_is_said_once),
