@@ -165,6 +165,19 @@ size_t buf_json_size(const void *bytes, size_t n)
 	return size;
 }
 
+/* Line and paragraph separators, and what turns the direction of text: with
+ * those a line can look like two, or like another one. */
+static bool misleads(const unsigned char *p, size_t len)
+{
+	unsigned point;
+
+	if (len != 3 || p[0] != 0xe2)
+		return false;
+	point = 0x2000u | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
+	return (point >= 0x2028 && point <= 0x202e) ||
+	       (point >= 0x2066 && point <= 0x2069);
+}
+
 void buf_visible(struct buf *b, const void *bytes, size_t n)
 {
 	const unsigned char *p = bytes;
@@ -173,7 +186,8 @@ void buf_visible(struct buf *b, const void *bytes, size_t n)
 		size_t len = utf8_sequence(p + i, n - i);
 		bool c1 = len == 2 && p[i] == 0xc2 && p[i + 1] < 0xa0;
 
-		if (len > 0 && p[i] >= 0x20 && p[i] != 0x7f && !c1) {
+		if (len > 0 && p[i] >= 0x20 && p[i] != 0x7f && !c1 &&
+		    !misleads(p + i, len)) {
 			buf_add(b, p + i, len);
 			i += len;
 		} else if (short_escape(p[i]) != 0) {

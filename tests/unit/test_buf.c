@@ -193,6 +193,17 @@ static void makes_bytes_harmless_for_a_terminal(void **state)
 		{ "\xff\xc3(", 3, "\\xff\\xc3(" },
 		{ "\xed\xa0\x80", 3, "\\xed\\xa0\\x80" },
 		{ "\xe2\x82", 2, "\\xe2\\x82" },
+		/* What makes one line look like two, or like another one. */
+		{ "\xe2\x80\xa8", 3, "\\xe2\\x80\\xa8" },
+		{ "a\xe2\x80\xae"
+		  "b",
+		  5, "a\\xe2\\x80\\xaeb" },
+		{ "\xe2\x81\xa6", 3, "\\xe2\\x81\\xa6" },
+		{ "\xe2\x81\xa9", 3, "\\xe2\\x81\\xa9" },
+		{ "\xe2\x80\xa7", 3, "\xe2\x80\xa7" },
+		{ "\xe2\x80\xaf", 3, "\xe2\x80\xaf" },
+		{ "\xe2\x81\xa5", 3, "\xe2\x81\xa5" },
+		{ "\xe3\x80\xa8", 3, "\xe3\x80\xa8" },
 	};
 	struct buf b = { 0 };
 
