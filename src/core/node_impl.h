@@ -54,21 +54,22 @@ struct link_state {
 	int64_t ping_ms;     /* last Liveliness sent */
 	uint64_t ping_nonce; /* unanswered if pinging */
 	bool pinging, checking;
+	bool listing; /* it was asked for a Peer List */
 	/* own messages first .. last that were queued on it without a hole;
 	 * last 0: none */
 	struct span has, pinged; /* now, and before the open Liveliness */
 	/* The tree, and what flows along it. */
-	bool all;             /* R7: eager for runs not seen yet */
-	bool behind;          /* it takes no more until it has drained */
-	bool watched;         /* EV_DRAINED will come */
-	int64_t lazy_until;   /* no run becomes eager on it before */
-	unsigned asked;       /* messages asked from it and not come yet */
-	int64_t asked_ms;     /* when it was last asked for any */
-	uint64_t brought;     /* bytes of what was asked of it and came */
-	bool missed;          /* it has more than could be noted, */
-	int64_t again_ms;     /* and was asked about that last */
-	int64_t told_ms;      /* when it was last told of the whole store */
-	int64_t fed_ms;       /* when it last asked for everything */
+	bool all;           /* R7: eager for runs not seen yet */
+	bool behind;        /* it takes no more until it has drained */
+	bool watched;       /* EV_DRAINED will come */
+	int64_t lazy_until; /* no run becomes eager on it before */
+	unsigned asked;     /* messages asked from it and not come yet */
+	int64_t asked_ms;   /* when it was last asked for any */
+	uint64_t brought;   /* bytes of what was asked of it and came */
+	bool missed;        /* it has more than could be noted, */
+	int64_t again_ms;   /* and was asked about that last */
+	int64_t told_ms;    /* when it was last told of the whole store */
+	int64_t fed_ms;     /* when it last asked for everything */
 	struct walk walk;
 	struct answers answers;
 };
@@ -243,11 +244,11 @@ struct gossip {
 	struct wants wants;
 	struct fresh *fresh; /* have.c: at most FRESH_MAX */
 	unsigned fresh_n, fresh_cap;
-	int64_t flush_ms;        /* when they are announced; NEVER_MS */
-	bool choked;             /* the user's output takes no more */
-	bool history_over;       /* catch_up = no: what follows is wanted */
-	uint8_t history_link;    /* whose `all` is the history; LINK_NONE */
-	int64_t history_ms;      /* or until this time; 0: no link yet */
+	int64_t flush_ms;     /* when they are announced; NEVER_MS */
+	bool choked;          /* the user's output takes no more */
+	bool history_over;    /* catch_up = no: what follows is wanted */
+	uint8_t history_link; /* whose `all` is the history; LINK_NONE */
+	int64_t history_ms;   /* or until this time; 0: no link yet */
 	struct find finds[FINDS_CAP];
 	uint64_t taken; /* own seqs up to here are known to be with others */
 	uint64_t resent_to; /* own seqs up to here were sent once more */

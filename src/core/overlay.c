@@ -227,9 +227,14 @@ void overlay_fill(struct step *s)
 /* No seed answers: neighbors know peers too (R5). */
 static void ask_neighbors(struct step *s)
 {
-	if (links_count(s->n) > 0)
-		say(s, links_up(s->n), MSG_GET_PEER_LIST)->get_peer_list.want =
-			(uint32_t)limits(s->n)->sample;
+	link_set up = links_up(s->n);
+
+	if (up == 0)
+		return;
+	say(s, up, MSG_GET_PEER_LIST)->get_peer_list.want =
+		(uint32_t)limits(s->n)->sample;
+	for (unsigned i = 0; i < LINK_SLOTS; i++)
+		s->n->links[i].listing = s->n->links[i].up;
 }
 
 /* R6: a link to somebody new heals a network that the seeds had split. */
@@ -302,11 +307,18 @@ void overlay_give_up(struct step *s, uint8_t slot)
 
 /* --- lists over links ------------------------------------------------- */
 
+/* One answer to one question: a neighbor must not make us dial whom it likes,
+ * again and again, nor drive out what the seeds told us. */
 void overlay_on_peer_list(struct step *s, uint8_t slot,
 			  const struct msg_peer_list *list)
 {
 	const struct addr *via = &s->n->links[slot].info.id.addr;
 
+	if (!s->n->links[slot].listing) {
+		s->n->stats.rejected++;
+		return;
+	}
+	s->n->links[slot].listing = false;
 	for (size_t i = 0; i < list->peers.n; i++)
 		overlay_candidate(s, &list->peers.v[i], via);
 	overlay_fill(s);

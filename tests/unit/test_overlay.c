@@ -853,6 +853,28 @@ static void neighbors_are_asked_when_no_seed_answers(void **state)
 	fixture_free(f);
 }
 
+static void a_list_that_was_not_asked_for_dials_nobody(void **state)
+{
+	struct fixture *f = fixture_linked(2);
+	struct addr a[1] = { number_addr(30) };
+	struct message list = { .type = MSG_PEER_LIST };
+
+	(void)state;
+	list.peer_list.peers = (struct addr_list){ a, 1 };
+	hear(f, 1, &list);
+	assert_int_equal(effect_count(f, EF_DIAL), 0);
+	assert_int_equal(node_stats(f->node).rejected, 1);
+	assert_true(tick_until(f, EF_SEED, 1000));
+	seed_silent(f, (struct question){ 0, ASK_LIST });
+	list.peer_list.peers.n = 0;
+	hear(f, 1, &list); /* this answer, and no second one */
+	list.peer_list.peers.n = 1;
+	hear(f, 1, &list);
+	assert_int_equal(effect_count(f, EF_DIAL), 0);
+	assert_int_equal(node_stats(f->node).rejected, 2);
+	fixture_free(f);
+}
+
 static void neighbors_are_left_alone_while_a_seed_answers(void **state)
 {
 	struct fixture *f = fixture_linked(2);
@@ -871,6 +893,8 @@ static void a_neighbor_may_win_two_links_with_its_list(void **state)
 	struct addr a[10];
 
 	(void)state;
+	assert_true(tick_until(f, EF_SEED, 1000));
+	seed_silent(f, (struct question){ 0, ASK_LIST });
 	list.peer_list.peers = (struct addr_list){ a, peers(a, 30, 10) };
 	hear(f, 0, &list);
 	assert_int_equal(effect_count(f, EF_DIAL), 2);
@@ -1117,6 +1141,7 @@ int main(void)
 			a_loss_is_repaired_at_once_whatever_the_pause_was),
 		cmocka_unit_test(a_link_that_never_lasts_is_no_reason_to_hurry),
 		cmocka_unit_test(neighbors_are_asked_when_no_seed_answers),
+		cmocka_unit_test(a_list_that_was_not_asked_for_dials_nobody),
 		cmocka_unit_test(neighbors_are_left_alone_while_a_seed_answers),
 		cmocka_unit_test(a_neighbor_may_win_two_links_with_its_list),
 		cmocka_unit_test(four_links_need_no_repair),
