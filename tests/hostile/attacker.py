@@ -239,6 +239,7 @@ class FakeSeed(client.FakePeer):
         self.peers = list(peers)
         self.deaths = []
         super().__init__(**how)
+        self.verdict = "busy"  # it is no peer
 
     def listing(self, got):
         """The fields of the Peer List that answers this."""

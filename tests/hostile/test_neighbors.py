@@ -8,12 +8,12 @@ import time
 
 import mutations
 import pytest
-from attacker import T, Neighbor, Voice, incarnation, liveliness, request_frame
-from net import FULL, SLOW, ms, wait_until
+from attacker import T, Neighbor, Voice, liveliness, request_frame
+from net import FULL, SLOW, ms, passed, wait_until
 from town import bystander, resident
 
 import client
-from client import BODY_MAX, SPREAD, frame, message
+from client import SPREAD, frame, message
 
 SEQ_MAX = mutations.SEQ_MAX
 RANGES_MAX, RUNS_MAX = 800, 1000
@@ -269,8 +269,6 @@ def test_the_largest_messages(build):
         link.ping(60)
         status = town.status(town.victim)
         assert status["store_bytes"] <= 8 * MIB
-    sizes = [client.HEAD_BYTES + BODY_MAX, client.HEAD_BYTES + BODY_MAX + 1]
-    assert sizes[0] < sizes[1]
     link.leave()
 
 
@@ -400,7 +398,7 @@ def test_links_that_come_and_go(town):
 
 @pytest.mark.parametrize("what", ["self", "duplicate", "urgent", "older", "busy"])
 def test_requests_to_be_a_neighbor_that_are_not_granted(build, what):
-    town = build()
+    town = build(overlay__tie="10ms")
     who, born = client.identity(town.victim.address, T)
     held = []
     if what == "self":
@@ -409,26 +407,30 @@ def test_requests_to_be_a_neighbor_that_are_not_granted(build, what):
     elif what in ("duplicate", "older"):
         link = Neighbor(town.victim.address)
         held.append(link)
+        wait_until(passed(0.05), 1)  # it is not young any more
 
         def ask():
             return request_frame(link.address, link.born - (what == "older"))
     else:
-        held += [Neighbor(town.victim.address) for _ in range(8)]
+        held += [Neighbor(town.victim.address) for _ in range(8 + (what == "urgent"))]
 
         def ask():
             return request_frame(urgent=what == "urgent", neighbors=0)
-    with bystander(town, f"Peer Request: {what}") as b:
+    # Of equally useless links an urgent one may get the bystander's.
+    role = "visitor" if what == "urgent" else "neighbor"
+    with bystander(town, f"Peer Request: {what}", role=role) as b:
         if what in ("urgent", "busy"):  # the bystander made it eleven
             held.append(Neighbor(town.victim.address))
         refused = 0
         for _ in range(200):
-            with client.Conn(town.victim.address, timeout=T) as conn:
-                conn.send_bytes(ask())
-                refused += conn.recv(T)["verdict"] != "accepted"
+            conn = client.Conn(town.victim.address, timeout=T)
+            held.append(conn)  # an accepted one keeps its place
+            conn.send_bytes(ask())
+            refused += conn.recv(T)["verdict"] != "accepted"
             b.inputs += 1
-        assert refused >= 195
-    for link in held:
-        link.close()
+        assert refused >= 200 - (what == "urgent")
+    for conn in held:
+        conn.close()
 
 
 # --- neighbors that do not take, or do not go on -----------------------------
@@ -491,4 +493,3 @@ def test_a_frame_that_goes_on_slowly_but_steadily_is_taken(build):
         b.inputs += 1
         link.ping()
     link.leave()
-    assert incarnation() > 0
