@@ -78,7 +78,7 @@ class Town:
         net.fakes.append(self.fake_seed)
         config = net.directory / "honest.ini"
         config.write_text(f"[seeds]\nfake = {self.fake_seed.address}\n")
-        own = {"overlay.dials": 1}
+        own = {"overlay.dials": 1, **{k: v for k, v in settings.items() if "security." in k}}
         self.publisher = Honest(net, "publisher", config, own, "--send", "--receive", "--json",
                                 stdin=subprocess.PIPE)
         self.receiver = Honest(net, "receiver", config, own, "--receive", "--json")
