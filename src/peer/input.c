@@ -27,6 +27,7 @@
  * joined. */
 struct input {
 	struct peer *peer; /* (c) */
+	int fd;            /* (c) stdin */
 	int wake_fd;       /* (c) */
 	bool terminal;     /* (c) there is somebody to prompt */
 	pthread_t thread;
@@ -55,7 +56,7 @@ static bool was_stopped(struct input *in)
 /* Waits for more; false at the end of stdin, or when stopped. */
 static bool fill(struct input *in)
 {
-	struct pollfd fds[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
+	struct pollfd fds[2] = { { .fd = in->fd, .events = POLLIN },
 				 { .fd = in->wake_fd, .events = POLLIN } };
 	ssize_t n = -1;
 
@@ -72,7 +73,7 @@ static bool fill(struct input *in)
 			in->stopped = true;
 			return false;
 		}
-		n = read(STDIN_FILENO, in->buf.data + in->buf.len, READ_BYTES);
+		n = read(in->fd, in->buf.data + in->buf.len, READ_BYTES);
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			break;
 	}
@@ -184,7 +185,7 @@ static uint64_t count_lines(const char *p, size_t n, bool *open)
 /* Lines that stand in the buffer, and that stdin has without waiting. */
 static uint64_t count_unsent(struct input *in)
 {
-	struct pollfd fd = { .fd = STDIN_FILENO, .events = POLLIN };
+	struct pollfd fd = { .fd = in->fd, .events = POLLIN };
 	size_t total = 0;
 	bool open = false;
 	uint64_t lines = count_lines(in->buf.data + in->start,
@@ -192,7 +193,7 @@ static uint64_t count_unsent(struct input *in)
 	char chunk[4096];
 
 	while (!in->ended && total < COUNT_REST_BYTES && poll(&fd, 1, 0) > 0) {
-		ssize_t n = read(STDIN_FILENO, chunk, sizeof chunk);
+		ssize_t n = read(in->fd, chunk, sizeof chunk);
 
 		if (n <= 0)
 			break;
@@ -283,7 +284,8 @@ enum err input_start(struct input **out, struct peer *p)
 	if (in == NULL)
 		return ERR_NOMEM;
 	in->peer = p;
-	in->terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	in->fd = p->in_fd;
+	in->terminal = isatty(p->in_fd) && isatty(p->out_fd);
 	in->line_max = (size_t)p->config->gossip.data_max;
 	if (!p->options->send)
 		in->line_max += sizeof "send ";

@@ -482,6 +482,20 @@ static void open_twin(struct output *o)
 	}
 }
 
+static void output_free(struct output *o)
+{
+	int saved = errno;
+
+	if (o->fd != o->config.fd)
+		close(o->fd);
+	close(o->wake_fd);
+	buf_free(&o->out);
+	cond_destroy(&o->work);
+	mutex_destroy(&o->mu);
+	free(o);
+	errno = saved;
+}
+
 enum err output_start(struct output **out, const struct output_config *c)
 {
 	struct output *o = calloc(1, sizeof *o);
@@ -503,7 +517,9 @@ enum err output_start(struct output **out, const struct output_config *c)
 	e = thread_start(&o->thread, run_output, o, "output");
 	if (e == ERR_OK)
 		*out = o;
-	return e; /* on failure the process ends: nothing to tidy */
+	else
+		output_free(o);
+	return e;
 }
 
 int output_fd(const struct output *o)
@@ -542,12 +558,6 @@ uint64_t output_close(struct output *o, int64_t deadline_ms)
 	}
 	mutex_unlock(&o->mu);
 	left += o->unnamed + count_lines(&o->out);
-	if (o->fd != o->config.fd)
-		close(o->fd);
-	close(o->wake_fd);
-	buf_free(&o->out);
-	cond_destroy(&o->work);
-	mutex_destroy(&o->mu);
-	free(o);
+	output_free(o);
 	return left;
 }
