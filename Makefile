@@ -27,8 +27,8 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DSEEDPEER_VERSION='"$(VERSION)"' \
 LINK    := $(CC) -pthread $(SANFLAGS) $(CFLAGS) $(LDFLAGS)
 LDLIBS  := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
 
-# demo and test install what is missing before they call us again.
-ifneq ($(filter-out demo test coverage clean,$(or $(MAKECMDGOALS),all)),)
+# demo, test and fuzz install what is missing before they call us again.
+ifneq ($(filter-out demo test coverage fuzz clean,$(or $(MAKECMDGOALS),all)),)
 ifeq ($(LDLIBS),)
 $(error $(LIBS) or pkg-config are missing; scripts/deps.sh installs them)
 endif
@@ -95,6 +95,40 @@ $(BUILD)/sim: $(SIM) $(PURE)
 	@$(SAY) "  LD  $@"
 	@$(LINK) -o $@ $^ $(LDLIBS)
 
+# Fuzz targets: each is one file, linked with only what it looks at; what it
+# puts in the place of the operating system it defines itself. replay_NAME runs
+# inputs that are there, fuzz_NAME (clang; see scripts/fuzz.sh) finds new ones.
+# CJSON= is a directory with cJSON.c, to be instrumented, too.
+FUZZ_TARGETS := frame node
+fuzz_frame   := $(BASE) $(WIRE) $(BUILD)/io/inbox.o $(BUILD)/peer/detail.o
+fuzz_node    := $(PURE)
+ifdef CJSON
+FUZZ_LIBS := $(BUILD)/fuzzing/cJSON.o $(filter-out -lcjson,$(LDLIBS))
+$(BUILD)/fuzzing/cJSON.o: $(CJSON)/cJSON.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(SAY) "  CC  $<"
+	@$(CC) $(SANFLAGS) $(CFLAGS) -w -c -o $@ $<
+else
+FUZZ_LIBS := $(LDLIBS)
+endif
+$(BUILD)/fuzzing/%.o: tests/fuzz/%.c Makefile $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(SAY) "  CC  $<"
+	@$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -c -o $@ $<
+define fuzz_rules
+$(BUILD)/fuzz/replay_$(1): $(BUILD)/fuzzing/fuzz_$(1).o $(BUILD)/fuzzing/replay.o $(fuzz_$(1)) $(filter %.o,$(FUZZ_LIBS))
+	@mkdir -p $$(@D)
+	@$$(SAY) "  LD  $$@"
+	@$$(LINK) $$(fuzz_link_$(1)) -o $$@ $$(filter %.o,$$^) $$(filter-out %.o,$$(FUZZ_LIBS)) -lcmocka
+$(BUILD)/fuzz/fuzz_$(1): $(BUILD)/fuzzing/fuzz_$(1).o $(fuzz_$(1)) $(filter %.o,$(FUZZ_LIBS))
+	@mkdir -p $$(@D)
+	@$$(SAY) "  LD  $$@"
+	@$$(LINK) -fsanitize=fuzzer $$(fuzz_link_$(1)) -o $$@ $$(filter %.o,$$^) $$(filter-out %.o,$$(FUZZ_LIBS)) -lcmocka
+endef
+$(foreach target,$(FUZZ_TARGETS),$(eval $(call fuzz_rules,$(target))))
+replays: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay_%)
+fuzzers: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
+
 sim: $(BUILD)/sim
 unit: $(TESTS)
 pure: $(PURE)
@@ -118,6 +152,7 @@ endif
 demo: ; ./scripts/demo.sh
 test: ; ./scripts/test.sh
 coverage: ; ./scripts/coverage.sh
+fuzz: ; ./scripts/fuzz.sh
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/seedpeer
@@ -127,6 +162,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit sim pure torture demo test coverage install clean
+.PHONY: all unit sim replays fuzzers pure torture demo test coverage fuzz install clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d)
