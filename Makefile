@@ -101,7 +101,8 @@ $(BUILD)/sim: $(SIM) $(PURE)
 # CJSON= is a directory with cJSON.c, to be instrumented, too.
 FUZZ_TARGETS := frame node
 fuzz_frame   := $(BASE) $(WIRE) $(BUILD)/io/inbox.o $(BUILD)/peer/detail.o
-fuzz_node    := $(PURE)
+fuzz_node    := $(PURE) $(BUILD)/unit/scarce.o
+$(BUILD)/fuzz/replay_node $(BUILD)/fuzz/fuzz_node: FUZZ_LINK := $(SCARCE)
 ifdef CJSON
 FUZZ_LIBS := $(BUILD)/fuzzing/cJSON.o $(filter-out -lcjson,$(LDLIBS))
 $(BUILD)/fuzzing/cJSON.o: $(CJSON)/cJSON.c $(BUILD)/flags
@@ -119,11 +120,11 @@ define fuzz_rules
 $(BUILD)/fuzz/replay_$(1): $(BUILD)/fuzzing/fuzz_$(1).o $(BUILD)/fuzzing/replay.o $(fuzz_$(1)) $(filter %.o,$(FUZZ_LIBS))
 	@mkdir -p $$(@D)
 	@$$(SAY) "  LD  $$@"
-	@$$(LINK) $$(fuzz_link_$(1)) -o $$@ $$(filter %.o,$$^) $$(filter-out %.o,$$(FUZZ_LIBS)) -lcmocka
+	@$$(LINK) $$(FUZZ_LINK) -o $$@ $$(filter %.o,$$^) $$(filter-out %.o,$$(FUZZ_LIBS)) -lcmocka
 $(BUILD)/fuzz/fuzz_$(1): $(BUILD)/fuzzing/fuzz_$(1).o $(fuzz_$(1)) $(filter %.o,$(FUZZ_LIBS))
 	@mkdir -p $$(@D)
 	@$$(SAY) "  LD  $$@"
-	@$$(LINK) -fsanitize=fuzzer $$(fuzz_link_$(1)) -o $$@ $$(filter %.o,$$^) $$(filter-out %.o,$$(FUZZ_LIBS)) -lcmocka
+	@$$(LINK) -fsanitize=fuzzer $$(FUZZ_LINK) -o $$@ $$(filter %.o,$$^) $$(filter-out %.o,$$(FUZZ_LIBS)) -lcmocka
 endef
 $(foreach target,$(FUZZ_TARGETS),$(eval $(call fuzz_rules,$(target))))
 replays: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay_%)

@@ -544,6 +544,18 @@ static void configure(struct world *w)
 	c->gossip.store_bytes = 65536;
 	w->forgets = (s & 16) != 0;
 	c->gossip.runs_max = w->forgets ? 3 : 100;
+	w->f.steps = 0;
+	w->f.scarce_every = s >= 224 ? 3 : 0;
+}
+
+/* Memory gets scarce for the node, not for the list of what it wants done:
+ * what that loses the shell has to know. */
+static void prepare_effects(struct world *w)
+{
+	effects_init(&w->f.fx);
+	for (unsigned i = 0; w->f.scarce_every > 0 && i < 512; i++)
+		effects_add(&w->f.fx, EF_LEAVE);
+	effects_clear(&w->f.fx);
 }
 
 static void create(struct world *w)
@@ -581,8 +593,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct world *w = &world;
 
 	w->in = (struct input){ data, size };
-	effects_init(&w->f.fx);
 	configure(w);
+	prepare_effects(w);
 	create(w);
 	for (unsigned i = 0; i < EVENTS_MAX && w->in.n > 0; i++)
 		events[take(&w->in, COUNT_OF(events))](w);
