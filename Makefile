@@ -99,8 +99,9 @@ $(BUILD)/sim: $(SIM) $(PURE)
 # puts in the place of the operating system it defines itself. replay_NAME runs
 # inputs that are there, fuzz_NAME (clang; see scripts/fuzz.sh) finds new ones.
 # CJSON= is a directory with cJSON.c, to be instrumented, too.
-FUZZ_TARGETS := frame node
+FUZZ_TARGETS := frame node config
 fuzz_frame   := $(BASE) $(WIRE) $(BUILD)/io/inbox.o $(BUILD)/peer/detail.o
+fuzz_config  := $(BASE)
 fuzz_node    := $(PURE) $(BUILD)/unit/scarce.o
 $(BUILD)/fuzz/replay_node $(BUILD)/fuzz/fuzz_node: FUZZ_LINK := $(SCARCE)
 ifdef CJSON
