@@ -99,8 +99,12 @@ $(BUILD)/sim: $(SIM) $(PURE)
 # puts in the place of the operating system it defines itself. replay_NAME runs
 # inputs that are there, fuzz_NAME (clang; see scripts/fuzz.sh) finds new ones.
 # CJSON= is a directory with cJSON.c, to be instrumented, too.
-FUZZ_TARGETS := frame node config
+FUZZ_TARGETS := frame node seed config
 fuzz_frame   := $(BASE) $(WIRE) $(BUILD)/io/inbox.o $(BUILD)/peer/detail.o
+fuzz_seed    := $(BASE) $(WIRE) $(BUILD)/core/registry.o \
+                $(addprefix $(BUILD)/io/,inbox.o talk.o reject.o waker.o) \
+                $(BUILD)/seed/service.o $(BUILD)/seed/verify.o
+$(BUILD)/fuzz/replay_seed $(BUILD)/fuzz/fuzz_seed: FUZZ_LINK := -Wl,--wrap=crypto_random
 fuzz_config  := $(BASE)
 fuzz_node    := $(PURE) $(BUILD)/unit/scarce.o
 $(BUILD)/fuzz/replay_node $(BUILD)/fuzz/fuzz_node: FUZZ_LINK := $(SCARCE)

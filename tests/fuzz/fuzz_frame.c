@@ -171,9 +171,9 @@ static void check_frame(size_t at, const struct frame_head *h,
 	struct frame_head want;
 
 	assert_true(at + FRAME_HEAD_BYTES + f->body_bytes <= stream.sent);
-	assert_int_equal(frame_head_read(stream.bytes + at, FRAME_BODY_MAX,
-					 &want),
-			 ERR_OK);
+	assert_int_equal(
+		frame_head_read(stream.bytes + at, FRAME_BODY_MAX, &want),
+		ERR_OK);
 	assert_int_equal(h->body_bytes, f->body_bytes);
 	assert_int_equal(want.body_bytes, f->body_bytes);
 	assert_int_equal(want.flags, h->flags);
@@ -240,8 +240,9 @@ static void read_stream(uint32_t limit)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const size_t pieces[] = { 1, 3, 16, 600, STREAM_MAX,
-					 STREAM_MAX, STREAM_MAX, STREAM_MAX };
+	static const size_t pieces[] = { 1,          3,          16,
+					 600,        STREAM_MAX, STREAM_MAX,
+					 STREAM_MAX, STREAM_MAX };
 	struct input in = { data, size };
 	unsigned how = take(&in, 256);
 

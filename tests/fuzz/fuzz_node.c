@@ -364,11 +364,11 @@ static void event_message(struct world *w)
 	m.message.seq = any_seq(w);
 	size = take(&w->in, 64);
 	m.message.data = size < 62 ? w->in.p : text; /* whatever comes next */
-	m.message.data_bytes = size > 61	? sizeof text
+	m.message.data_bytes = size > 61        ? sizeof text
 			       : size < w->in.n ? size
 						: w->in.n;
-	m.message.base64 = codec_wants_base64(m.message.data,
-					      m.message.data_bytes);
+	m.message.base64 =
+		codec_wants_base64(m.message.data, m.message.data_bytes);
 	assert_int_equal(codec_encode(&m, &f), ERR_OK);
 	hear_frame(w, link, f, &m);
 	frame_release(f);
@@ -415,8 +415,7 @@ static void fill_words(struct world *w, struct message *m)
 		m->liveliness_reply.neighbors = any_number(w, COUNT_MAX);
 		break;
 	case MSG_GET_PEER_LIST:
-		m->get_peer_list.want =
-			(uint32_t)any_number(w, WANT_LIST_MAX);
+		m->get_peer_list.want = (uint32_t)any_number(w, WANT_LIST_MAX);
 		break;
 	case MSG_PEER_LIST:
 		m->peer_list.count = any_number(w, COUNT_MAX);
