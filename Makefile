@@ -48,15 +48,15 @@ BASE := $(call objects,base)
 WIRE := $(call objects,wire)
 CORE := $(call objects,core)
 IO   := $(call objects,io)
-SEED := $(call objects,seed)
-PEER := $(call objects,peer)
+SEED_ROOM := $(call objects,seed)
+PEER_ROOM := $(call objects,peer)
 PURE := $(BASE) $(WIRE) $(CORE)
 TESTS := $(patsubst tests/unit/test_%.c,$(BUILD)/unit/test_%,$(wildcard tests/unit/test_*.c))
 
 all: $(BIN)/seed $(BIN)/peer
 
-$(BIN)/seed: $(SEED) $(IO) $(PURE)
-$(BIN)/peer: $(PEER) $(IO) $(PURE)
+$(BIN)/seed: $(SEED_ROOM) $(IO) $(PURE)
+$(BIN)/peer: $(PEER_ROOM) $(IO) $(PURE)
 $(BIN)/seed $(BIN)/peer:
 	@mkdir -p $(@D)
 	@$(SAY) "  LD  $@"
@@ -68,7 +68,7 @@ $(BUILD)/%.o: src/%.c Makefile $(BUILD)/flags
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # A unit test is one file, linked with what it needs of all but the mains.
-LIB := $(filter-out $(BUILD)/seed/main.o $(BUILD)/peer/main.o,$(SEED) $(PEER)) $(IO) $(PURE)
+LIB := $(filter-out $(BUILD)/seed/main.o $(BUILD)/peer/main.o,$(SEED_ROOM) $(PEER_ROOM)) $(IO) $(PURE)
 $(BUILD)/unit/all.a: $(LIB)
 	@mkdir -p $(@D)
 	@rm -f $@

@@ -133,28 +133,28 @@ class Faults:
 
     # --- seeds
 
-    def _seeds_come_back(self, seeds, step):
-        for s in seeds:
-            def start(s=s):
-                if s.running():
-                    self.later(0.05, start)
-                else:
-                    self.world.start_seed(s)
-            self.later(step.beats * self.beat, start)
-        return seeds
+    def seed_comes_back(self, seed, step):
+        def start():
+            if seed.running():
+                self.later(0.05, start)
+            else:
+                self.world.start_seed(seed)
+        self.later(step.beats * self.beat, start)
 
     def seed_SIGTERM(self, step):
         some = self.some(step, [s for s in self.world.live_seeds() if self.world.handles_term(s)])
         for s in some:
             self.world.terminate(s)
-        return self._seeds_come_back(some, step)
+            self.seed_comes_back(s, step)
+        return some
 
     def seed_kill_9(self, step):
         some = self.some(step, self.world.live_seeds())
         for s in some:
             self.world.kill(s)
             self.world.counts["seeds killed"] += 1
-        return self._seeds_come_back(some, step)
+            self.seed_comes_back(s, step)
+        return some
 
     # --- what they say and print
 

@@ -21,14 +21,17 @@ class Judge:
     def __init__(self, world, slow):
         self.world = world
         self.slow = slow
+        self.took = {}  # the longest wait for each condition
         self.base = {}  # what a process holds besides its links, see holdings()
 
     def wait(self, condition, seconds, what):
         """True, or a problem that says what is still wrong."""
-        deadline = time.monotonic() + seconds * self.slow
+        begin = time.monotonic()
+        deadline = begin + seconds * self.slow
         while True:
             wrong = condition()
             if not wrong:
+                self.took[what] = max(self.took.get(what, 0), time.monotonic() - begin)
                 return True
             if time.monotonic() > deadline:
                 self.world.problem(f"{what}, not within {seconds * self.slow:g} s: {wrong}")

@@ -201,9 +201,10 @@ def table(world, judge, o, seconds):
     for kind, base in judge.base.items():
         now = getattr(judge, "last", {}).get(kind, "?")
         rows.append((f"{kind}: threads, fds", f"{base} at the beginning, {now} at the end"))
+    rows += [(f"quiet, {what}", f"after {took:.1f} s at most") for what, took in judge.took.items()]
     rows.append(("resident MiB: all, largest",
                  ", ".join(f"{total:.0f} {most:.0f}" for total, most in world.rss)))
-    say("\n".join(f"{name:28} {value}" for name, value in rows))
+    say("\n".join(f"{name:30} {value}" for name, value in rows))
 
 
 def interrupt(*_):
