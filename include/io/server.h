@@ -18,6 +18,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* So long everybody may stay to say what he came for, even when thousands come
+ * in a second; until then they wait in the backlog of the kernel, and what they
+ * say with them. */
+#define SERVER_GRACE_MS 20
+
 /* Who makes way first: the longest of the silent, then of the idle, and of the
  * busy nobody. An accepted connection begins silent. */
 enum conn_standing {
@@ -45,9 +50,9 @@ struct server_config {
 };
 
 struct server_stats {
-	uint64_t accepted; /* since the start */
-	uint64_t refused;  /* closed for want of something, at once or later */
-	size_t connections;         /* now */
+	uint64_t accepted;  /* since the start */
+	uint64_t refused;   /* closed for want of something, at once or later */
+	size_t connections; /* now */
 };
 
 struct server;

@@ -16,10 +16,6 @@
 /* So many may be on their way out at once; then accepting waits. They hold
  * threads beyond the limit, those that make way also a descriptor. */
 #define LEAVING_MAX 4
-/* So long everybody may stay to say what he came for, even when thousands come
- * in a second; until then they wait in the backlog of the kernel, and what they
- * say with them. */
-#define GRACE_MS 20
 
 /* Lists of entries: by standing, and those that were told to make way. */
 enum { LIST_LEAVING = CONN_BUSY + 1, LISTS };
@@ -240,7 +236,7 @@ static bool is_from(const struct entry *n, const struct addr *source)
 static struct entry *victim_locked(struct server *s, const struct addr *source)
 	NEEDS(s->mu)
 {
-	int64_t before_ms = clock_ms() - GRACE_MS;
+	int64_t before_ms = clock_ms() - SERVER_GRACE_MS;
 	struct entry *young = NULL, *n;
 
 	for (unsigned list = CONN_SILENT; list < CONN_BUSY; list++)
@@ -275,8 +271,9 @@ static bool make_way_locked(struct server *s, const struct addr *source,
 
 	if (n == NULL)
 		return false;
-	if (clock_ms() < n->since_ms + GRACE_MS) {
-		cond_wait_until(&s->gone, &s->mu, n->since_ms + GRACE_MS);
+	if (clock_ms() < n->since_ms + SERVER_GRACE_MS) {
+		cond_wait_until(&s->gone, &s->mu,
+				n->since_ms + SERVER_GRACE_MS);
 		return true;
 	}
 	*who = n->conn.remote;

@@ -252,6 +252,14 @@ static void when_all_places_are_in_use_it_refuses(void **state)
 	end(&f);
 }
 
+/* From now on whoever is there has had his time to speak. */
+static void let_grace_pass(void)
+{
+	int64_t begun_ms = clock_ms();
+
+	EVENTUALLY(clock_ms() > begun_ms + SERVER_GRACE_MS);
+}
+
 static void the_longest_of_the_silent_makes_way(void **state)
 {
 	struct fixture f = { 0 };
@@ -263,6 +271,7 @@ static void the_longest_of_the_silent_makes_way(void **state)
 	busy = dial_as(&f, 'b');
 	first = dial_as(&f, 'e');
 	second = dial_as(&f, 'e');
+	let_grace_pass();
 	third = dial_as(&f, 'e');
 	assert_hung_up(first);
 	fourth = dial_as(&f, 'e');
@@ -276,6 +285,34 @@ static void the_longest_of_the_silent_makes_way(void **state)
 	EVENTUALLY(server_stats(f.server).connections == 4);
 	close_all((int[]){ idle, busy, first, second, third, fourth }, 6);
 	end(&f);
+}
+
+/* A silent one that had no time yet is not the first to go. */
+static void the_idle_make_way_before_those_who_just_came(void **state)
+{
+	bool in_time = false;
+
+	(void)state;
+	while (!in_time) { /* on a busy machine it takes several tries */
+		struct fixture f = { 0 };
+		int idle, first, second;
+		int64_t begun_ms;
+
+		open_server(&f, ADDR_V4, 2);
+		idle = dial_as(&f, 'i');
+		let_grace_pass();
+		begun_ms = clock_ms();
+		first = dial_as(&f, 'e');
+		second = dial_as(&f, 'e');
+		in_time = clock_ms() < begun_ms + SERVER_GRACE_MS;
+		if (in_time) {
+			assert_hung_up(idle);
+			assert_echo(first);
+			assert_echo(second);
+		}
+		close_all((int[]){ idle, first, second }, 3);
+		end(&f);
+	}
 }
 
 static void then_the_longest_of_the_idle(void **state)
@@ -573,6 +610,7 @@ int main(void)
 		cmocka_unit_test(when_all_places_are_in_use_it_refuses),
 		cmocka_unit_test(the_longest_of_the_silent_makes_way),
 		cmocka_unit_test(then_the_longest_of_the_idle),
+		cmocka_unit_test(the_idle_make_way_before_those_who_just_came),
 		cmocka_unit_test(a_crowd_of_the_silent_never_shuts_the_door),
 		cmocka_unit_test(one_host_off_loopback_gets_so_many_places),
 		cmocka_unit_test(adopts_a_connection_we_made),
