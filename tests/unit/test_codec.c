@@ -1221,6 +1221,31 @@ static void does_not_write_a_body_that_fits_no_frame(void **state)
 	free(data);
 }
 
+/* Newlines are twice as long when escaped: their number sets the length. */
+static void writes_a_body_of_the_largest_frame_and_no_larger(void **state)
+{
+	uint8_t *data = malloc(DATA_MAX);
+	struct message m = { .type = MSG_MESSAGE,
+			     .message = { { 1, A1 }, 1, 1, data, 0, false } };
+	struct frame *f = NULL;
+	size_t newlines;
+
+	(void)state;
+	assert_int_equal(codec_encode(&m, &f), ERR_OK);
+	newlines = FRAME_BODY_MAX - DATA_MAX - f->body_bytes;
+	frame_release(f);
+	memset(data, 'x', DATA_MAX);
+	memset(data, '\n', newlines);
+	m.message.data_bytes = DATA_MAX;
+	f = NULL;
+	assert_int_equal(codec_encode(&m, &f), ERR_OK);
+	assert_int_equal(f->body_bytes, FRAME_BODY_MAX);
+	frame_release(f);
+	data[newlines] = '\n';
+	assert_not_written(m, ERR_TOO_LONG);
+	free(data);
+}
+
 static void writes_a_message_without_data_bytes(void **state)
 {
 	struct message m = { .type = MSG_MESSAGE,
@@ -1378,6 +1403,8 @@ int main(void)
 		cmocka_unit_test(recognizes_a_message_by_its_first_bytes),
 		cmocka_unit_test(does_not_write_what_others_would_refuse),
 		cmocka_unit_test(does_not_write_a_body_that_fits_no_frame),
+		cmocka_unit_test(
+			writes_a_body_of_the_largest_frame_and_no_larger),
 		cmocka_unit_test(writes_a_message_without_data_bytes),
 		cmocka_unit_test(settles_on_every_changed_byte),
 		cmocka_unit_test(survives_every_allocation_that_cjson_misses),

@@ -380,20 +380,32 @@ static void the_first_message_of_a_run_is_spread(void **state)
 	fixture_free(f);
 }
 
-static void a_large_first_message_is_not_spread(void **state)
+/* A first message, the body of which has so many bytes: is it spread? */
+static bool spreads(size_t body_bytes)
 {
 	struct fixture *f = fixture_with_links(1);
-	char *text = calloc(1, SPREAD_BYTES + 1);
-	struct letter l;
+	struct letter l = letter_new(node_self(f->node), 1, "");
+	size_t n = body_bytes - l.frame->body_bytes;
+	char *text = calloc(1, n + 1);
+	bool flag;
 
-	(void)state;
 	assert_non_null(text);
-	memset(text, 'x', SPREAD_BYTES);
+	memset(text, 'x', n);
+	letter_free(&l);
 	l = publish(f, text);
-	assert_int_equal(effect_one(f, EF_SEND)->send.head.flags, 0);
+	assert_int_equal(l.frame->body_bytes, body_bytes);
+	flag = effect_one(f, EF_SEND)->send.head.flags == FRAME_SPREAD;
 	letter_free(&l);
 	free(text);
 	fixture_free(f);
+	return flag;
+}
+
+static void a_first_message_of_more_than_16_kib_is_not_spread(void **state)
+{
+	(void)state;
+	assert_true(spreads(SPREAD_BYTES));
+	assert_false(spreads(SPREAD_BYTES + 1));
 }
 
 /* ... but to the link that is eager for all, and the others hear of it. */
@@ -455,7 +467,8 @@ int main(void)
 		cmocka_unit_test(
 			what_is_published_first_goes_to_every_neighbor),
 		cmocka_unit_test(the_first_message_of_a_run_is_spread),
-		cmocka_unit_test(a_large_first_message_is_not_spread),
+		cmocka_unit_test(
+			a_first_message_of_more_than_16_kib_is_not_spread),
 		cmocka_unit_test(what_is_not_spread_follows_the_tree),
 		cmocka_unit_test(who_has_no_neighbor_publishes_for_later),
 	};

@@ -440,6 +440,26 @@ static void a_store_of_no_messages_refuses_all(void **state)
 	close_desk(&d);
 }
 
+/* What is held of a run in a thousand pieces is noted for the newest of them;
+ * nothing is noted that is not there. */
+static void a_run_in_many_pieces_never_claims_what_it_has_not(void **state)
+{
+	struct desk d;
+
+	(void)state;
+	open_desk(&d, 5000, 10000000);
+	for (uint64_t i = 0; i < RANGES_SPANS_MAX + 10; i++)
+		assert_int_equal(put(&d, 1, 2 * i + 1, 10), ERR_OK);
+	assert_int_equal(d.runs[1]->held.n, RANGES_SPANS_MAX);
+	for (uint64_t i = 0; i < RANGES_SPANS_MAX + 10; i++) {
+		assert_true(has(&d, 1, 2 * i + 1));
+		assert_false(ranges_has(&d.runs[1]->held, 2 * i + 2));
+		assert_int_equal(ranges_has(&d.runs[1]->held, 2 * i + 1),
+				 i >= 10);
+	}
+	close_desk(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +481,8 @@ int main(void)
 		cmocka_unit_test(
 			the_first_of_a_run_may_go_before_an_older_one_of_another),
 		cmocka_unit_test(a_store_of_no_messages_refuses_all),
+		cmocka_unit_test(
+			a_run_in_many_pieces_never_claims_what_it_has_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
