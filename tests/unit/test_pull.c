@@ -720,6 +720,22 @@ static void the_widest_hole_costs_its_newest_part(void **state)
 	fixture_free(f);
 }
 
+static void a_hole_of_the_widest_width_is_wanted_whole(void **state)
+{
+	struct fixture *f = fixture_with_links(2);
+	struct identity a = other_run(1), b = other_run(2);
+
+	(void)state;
+	assert_true(hear_new(f, 0, &a, 1));
+	assert_true(hear_new(f, 0, &a, WIDEST + 2));
+	assert_int_equal(effect_count(f, EF_LOST), 0);
+	assert_true(hear_new(f, 0, &b, 1));
+	assert_true(hear_new(f, 0, &b, WIDEST + 3)); /* one more */
+	check_lost(f, 0, &b, 2, 2);
+	assert_int_equal(stats(f).lost, 1);
+	fixture_free(f);
+}
+
 static void the_widest_range_costs_its_newest_part(void **state)
 {
 	struct fixture *f = fixture_with_links(2);
@@ -1495,6 +1511,7 @@ int main(void)
 		cmocka_unit_test(
 			an_announced_hole_is_asked_of_its_announcer_first),
 		cmocka_unit_test(the_widest_hole_costs_its_newest_part),
+		cmocka_unit_test(a_hole_of_the_widest_width_is_wanted_whole),
 		cmocka_unit_test(the_widest_range_costs_its_newest_part),
 		cmocka_unit_test(what_was_said_before_is_not_fetched),
 		cmocka_unit_test(

@@ -209,6 +209,61 @@ static void what_fell_out_of_the_store_is_lost_once(void **state)
 	fixture_free(f);
 }
 
+/* Who got 1 and 3 and not 2 has taken nothing for sure. */
+static void who_was_left_out_in_between_is_sent_all_of_it_again(void **state)
+{
+	struct fixture *f = fixture_with_links(2);
+	struct letter l[3];
+
+	(void)state;
+	l[0] = publish(f, "first");
+	assert_int_equal(sent_to(f), 3);
+	hear_run(f, 1, MSG_PRUNE, node_self(f->node));
+	l[1] = publish(f, "second");
+	assert_int_equal(sent_to(f), link_bit(0));
+	hear_run(f, 1, MSG_GRAFT, node_self(f->node));
+	l[2] = publish(f, "third");
+	assert_int_equal(sent_to(f), 3);
+	link_down(f, 0, DOWN_RESET);
+	step_kind(f, EV_SYNC);
+	assert_int_equal(sent_count(f, 1), 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_ptr_equal(effect_at(f, EF_SEND, i)->send.frame,
+				 l[i].frame);
+	assert_int_equal(effect_count(f, EF_SYNCED), 0);
+	answer_nonce(f, 1, nonce_for(f, 1));
+	assert_int_equal(effect_count(f, EF_SYNCED), 1);
+	for (size_t i = 0; i < 3; i++)
+		letter_free(&l[i]);
+	fixture_free(f);
+}
+
+static void large_ones_are_sent_again_a_mebibyte_at_a_time(void **state)
+{
+	enum { SIZE = 400000 };
+	struct fixture *f = fixture_with_links(1);
+	char *text = calloc(1, SIZE + 1);
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, 'x', SIZE);
+	for (int i = 0; i < 5; i++) {
+		struct letter l = publish(f, text);
+
+		letter_free(&l);
+	}
+	step_kind(f, EV_SYNC);
+	link_down(f, 0, DOWN_RESET);
+	link_up(f, 5);
+	assert_int_equal(sent_count(f, 0), 3);
+	answer_nonce(f, 0, nonce_for(f, 0));
+	assert_int_equal(sent_count(f, 0), 2);
+	answer_nonce(f, 0, nonce_for(f, 0));
+	assert_int_equal(effect_count(f, EF_SYNCED), 1);
+	free(text);
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +276,10 @@ int main(void)
 		cmocka_unit_test(
 			a_full_link_proves_nothing_until_it_has_drained),
 		cmocka_unit_test(what_fell_out_of_the_store_is_lost_once),
+		cmocka_unit_test(
+			who_was_left_out_in_between_is_sent_all_of_it_again),
+		cmocka_unit_test(
+			large_ones_are_sent_again_a_mebibyte_at_a_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
