@@ -215,6 +215,18 @@ static void a_stall_counts_from_the_last_byte(void **state)
 	assert_true(clock_ms() - begun < PATIENCE_MS);
 }
 
+static void
+nobody_waits_longer_than_the_deadline_though_a_link_may_stall(void **state)
+{
+	struct fixture *f = *state;
+	int64_t begun = clock_ms();
+
+	fill(f);
+	assert_false(link_wait_room(f->link, 0, begun, 10 * PATIENCE_MS,
+				    begun + 50));
+	assert_in_range(clock_ms() - begun, 50, PATIENCE_MS);
+}
+
 static void a_link_that_finishes_is_not_waited_for(void **state)
 {
 	struct fixture *f = *state;
@@ -549,6 +561,8 @@ int main(void)
 		LINK_TEST(a_reader_that_takes_too_little_is_slow),
 		LINK_TEST(waiting_for_room_ends_when_nothing_moves),
 		LINK_TEST(a_stall_counts_from_the_last_byte),
+		LINK_TEST(
+			nobody_waits_longer_than_the_deadline_though_a_link_may_stall),
 		LINK_TEST(a_link_that_finishes_is_not_waited_for),
 		LINK_TEST(finishing_wakes_who_waits_for_room),
 		LINK_TEST(waiting_for_room_ends_when_there_is_room),
