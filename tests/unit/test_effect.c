@@ -120,6 +120,23 @@ static void what_finds_no_memory_is_counted_and_may_be_written_to(void **state)
 	effects_free(&e);
 }
 
+/* What is kept for the next step is of the usual size. */
+static void
+a_large_room_is_not_put_into_the_memory_kept_for_small_ones(void **state)
+{
+	struct effects e;
+
+	(void)state;
+	effects_init(&e);
+	assert_non_null(effects_room(&e, 100));
+	effects_clear(&e);
+	memset(effects_room(&e, 50000), 7, 50000);
+	memset(effects_room(&e, 4096), 8, 4096);
+	effects_clear(&e);
+	memset(effects_room(&e, 4097), 9, 4097);
+	effects_free(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +148,8 @@ int main(void)
 			a_small_room_is_taken_from_the_same_memory_again),
 		cmocka_unit_test(
 			what_finds_no_memory_is_counted_and_may_be_written_to),
+		cmocka_unit_test(
+			a_large_room_is_not_put_into_the_memory_kept_for_small_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -723,6 +723,19 @@ static void who_missed_some_is_told_again_but_not_all_the_time(void **state)
 	fixture_free(f);
 }
 
+static void who_is_behind_is_not_handed_more_at_the_end(void **state)
+{
+	struct fixture *f = fixture_with_links(3);
+	struct identity from = other_run(1);
+
+	(void)state;
+	assert_true(hear_new(f, 0, &from, 1)); /* 1 and 2 are to hear of it */
+	link_event(f, 1, EV_FULL);
+	step_kind(f, EV_STOP);
+	assert_int_equal(sent_to(f), link_bit(2));
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -755,6 +768,7 @@ int main(void)
 			each_link_has_or_has_heard_of_all_that_is_held),
 		cmocka_unit_test(nor_who_has_announced_mine_since),
 		cmocka_unit_test(who_has_a_part_is_told_the_rest),
+		cmocka_unit_test(who_is_behind_is_not_handed_more_at_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -581,6 +581,80 @@ static void without_memory_a_death_is_not_reported_and_the_next_is(void **state)
 	fixture_free(f);
 }
 
+/* Two of three are enough: the third is only asked whom it knows. */
+static void a_repair_asks_for_a_list_where_enough_know_me(void **state)
+{
+	struct fixture *f = fixture_new(3);
+	struct question q[CONFIG_SEEDS_MAX];
+	unsigned strangers = 0;
+
+	(void)state;
+	join(f, NULL, 0);
+	for (unsigned round = 0; round < 5; round++) {
+		assert_true(tick_until(f, EF_SEED, 60000));
+		assert_int_equal(questions(f, q), 2);
+		for (unsigned i = 0; i < 2; i++) {
+			uint64_t bit = UINT64_C(1) << q[i].seed;
+
+			assert_int_equal(q[i].question, ASK_LIST);
+			strangers +=
+				(f->node->registration.registered & bit) == 0;
+		}
+		seed_lists(f, q[0], NULL, 0);
+		seed_lists(f, q[1], NULL, 0);
+	}
+	assert_true(strangers > 0);
+	fixture_free(f);
+}
+
+static void a_repair_does_not_disturb_a_renewal(void **state)
+{
+	struct fixture *f = fixture_new(3);
+	struct question q[CONFIG_SEEDS_MAX];
+
+	(void)state;
+	join(f, NULL, 0);
+	for (unsigned i = 0; i < 4; i++)
+		link_up(f, i);
+	link_down(f, 0, DOWN_RESET);
+	f->node->registration.renew_ms = f->now;
+	step_kind(f, EV_TICK);
+	assert_int_equal(questions(f, q), 2);
+	/* The repair is due while the seeds are being asked. */
+	assert_true(f->node->overlay.repair_ms < f->now + 1000);
+	assert_false(tick_until(f, EF_SEED, 1000));
+	seed_lists(f, q[0], NULL, 0);
+	seed_lists(f, q[1], NULL, 0);
+	assert_true(tick_until(f, EF_SEED, 60000));
+	fixture_free(f);
+}
+
+/* Doubled from 300 ms on, but 500 ms is the limit, give or take a tenth. */
+static void
+a_registration_is_tried_again_after_the_longest_pause_at_most(void **state)
+{
+	struct fixture *f = fixture_new(1);
+	struct question q[CONFIG_SEEDS_MAX];
+
+	(void)state;
+	f->config.overlay.repair_ms = 300;
+	f->config.overlay.repair_max_ms = 500;
+	fixture_renew(f, 1);
+	start(f);
+	assert_int_equal(questions(f, q), 1);
+	for (unsigned i = 0; i < 4; i++)
+		link_up(f, i);
+	for (unsigned i = 0; i < 20; i++) {
+		int64_t begun = f->now;
+
+		seed_silent(f, q[0]);
+		assert_true(tick_heard_until(f, EF_SEED, 5000));
+		assert_in_range(f->now - begun, 270, 550);
+		assert_int_equal(questions(f, q), 1);
+	}
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -614,6 +688,10 @@ int main(void)
 		cmocka_unit_test(no_more_than_64_deaths_wait_to_be_reported),
 		cmocka_unit_test(
 			without_memory_a_death_is_not_reported_and_the_next_is),
+		cmocka_unit_test(a_repair_asks_for_a_list_where_enough_know_me),
+		cmocka_unit_test(a_repair_does_not_disturb_a_renewal),
+		cmocka_unit_test(
+			a_registration_is_tried_again_after_the_longest_pause_at_most),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
