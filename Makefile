@@ -80,6 +80,7 @@ $(BUILD)/unit/%.o: tests/unit/%.c Makefile $(BUILD)/flags
 # tests/unit/scarce.c stands before malloc and can make it fail.
 SCARCE := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(BUILD)/unit/test_inbox: SCARCE += -Wl,--wrap=channel_open
+$(BUILD)/unit/test_sock: SCARCE += -Wl,--wrap=getaddrinfo,--wrap=freeaddrinfo
 $(BUILD)/unit/test_%: $(BUILD)/unit/test_%.o $(BUILD)/unit/scarce.o $(BUILD)/unit/all.a
 	@$(SAY) "  LD  $@"
 	@$(LINK) $(SCARCE) -o $@ $^ $(LDLIBS) -lcmocka

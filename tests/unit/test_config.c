@@ -220,6 +220,22 @@ static void reads_every_form_of_a_size(void **state)
 	}
 }
 
+static void reads_a_count_of_63_bits_and_no_more(void **state)
+{
+	uint64_t n = 7;
+
+	(void)state;
+	assert_int_equal(config_parse_count("9223372036854775807", &n), ERR_OK);
+	assert_int_equal(n, INT64_MAX);
+	assert_int_equal(config_parse_count("9223372036854775808", &n),
+			 ERR_RANGE);
+	assert_int_equal(config_parse_count("18446744073709551617", &n),
+			 ERR_RANGE);
+	assert_int_equal(config_parse_count("", &n), ERR_SYNTAX);
+	assert_int_equal(config_parse_count("1 ", &n), ERR_SYNTAX);
+	assert_int_equal(n, INT64_MAX);
+}
+
 static void reads_counts_within_their_range(void **state)
 {
 	static const char *const bad[] = { "",
@@ -1175,6 +1191,7 @@ int main(void)
 		TEST(reads_every_form_of_a_duration),
 		TEST(refuses_every_other_duration),
 		TEST(reads_every_form_of_a_size),
+		TEST(reads_a_count_of_63_bits_and_no_more),
 		TEST(reads_counts_within_their_range),
 		TEST(reads_truths_and_choices),
 		TEST(reads_addresses_in_one_form_only),

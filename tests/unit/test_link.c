@@ -272,6 +272,22 @@ static void finishing_wakes_who_waits_for_room(void **state)
 	assert_true(clock_ms() - begun < PATIENCE_MS);
 }
 
+static void ending_it_wakes_who_waits_for_room(void **state)
+{
+	struct fixture *f = *state;
+	int64_t begun = clock_ms();
+	pthread_t waiter;
+	void *room = NULL;
+
+	fill(f);
+	assert_ok(thread_start(&waiter, wait_for_room, f, "wait"));
+	EVENTUALLY(somebody_waits(f->link));
+	link_abort(f->link);
+	assert_int_equal(pthread_join(waiter, &room), 0);
+	assert_ptr_equal(room, f);
+	assert_true(clock_ms() - begun < PATIENCE_MS);
+}
+
 static void waiting_for_room_ends_when_there_is_room(void **state)
 {
 	struct fixture *f = *state;
@@ -565,6 +581,7 @@ int main(void)
 			nobody_waits_longer_than_the_deadline_though_a_link_may_stall),
 		LINK_TEST(a_link_that_finishes_is_not_waited_for),
 		LINK_TEST(finishing_wakes_who_waits_for_room),
+		LINK_TEST(ending_it_wakes_who_waits_for_room),
 		LINK_TEST(waiting_for_room_ends_when_there_is_room),
 		LINK_TEST(finishing_sends_the_rest_and_then_half_closes),
 		LINK_TEST(finishing_a_full_link_sends_all_of_it_first),

@@ -436,6 +436,35 @@ static void only_a_lonely_peer_is_urgent_on_its_second_round(void **state)
 	fixture_free(f);
 }
 
+static void who_found_somebody_is_not_urgent_any_more(void **state)
+{
+	struct fixture *f = fixture_new(1);
+	struct addr a[4];
+	uint32_t ids[4];
+	uint8_t slot;
+
+	(void)state;
+	join(f, NULL, 0);
+	assert_true(tick_until(f, EF_SEED, 1000)); /* a lonely round */
+	seed_lists(f, (struct question){ 0, ASK_LIST }, NULL, 0);
+	assert_true(f->node->overlay.lonely_rounds > 0);
+	slot = link_up(f, 9);
+	assert_true(tick_until(f, EF_SEED, 60000));
+	seed_lists(f, (struct question){ 0, ASK_LIST }, a, peers(a, 0, 4));
+	assert_int_equal(effect_count(f, EF_DIAL), 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_false(dial_at(f, i).dial.request.urgent);
+		ids[i] = dial_at(f, i).dial.id;
+	}
+	/* Alone again: that is a first round. */
+	for (size_t i = 0; i < 3; i++)
+		dial_fails(f, ids[i], DIAL_REFUSED);
+	link_down(f, slot, DOWN_RESET);
+	for (size_t i = 0; i < effect_count(f, EF_DIAL); i++)
+		assert_false(dial_at(f, i).dial.request.urgent);
+	fixture_free(f);
+}
+
 static void off_loopback_a_host_gets_two_links(void **state)
 {
 	struct fixture *f = fixture_linked(0);
@@ -1122,6 +1151,7 @@ int main(void)
 		cmocka_unit_test(own_dials_make_no_room_for_the_urgent),
 		cmocka_unit_test(
 			only_a_lonely_peer_is_urgent_on_its_second_round),
+		cmocka_unit_test(who_found_somebody_is_not_urgent_any_more),
 		cmocka_unit_test(off_loopback_a_host_gets_two_links),
 		cmocka_unit_test(
 			a_host_that_claims_other_addresses_gets_two_links),

@@ -264,6 +264,25 @@ static void who_has_not_got_it_is_followed_by_the_next_at_once(void **state)
 	fixture_free(f);
 }
 
+/* However much he brought before. */
+static void who_has_no_more_of_it_is_followed_by_the_next_at_once(void **state)
+{
+	struct fixture *f = fixture_with_links(2);
+	struct identity a = other_run(1);
+	uint8_t first;
+
+	(void)state;
+	hear_have(f, 0, &a, 1, 60);
+	hear_have(f, 1, &a, 1, 60);
+	assert_true(wait_ask(f, 300));
+	first = who_is_asked(f);
+	for (uint64_t i = 1; i <= 20; i++)
+		assert_true(hear_recovery(f, first, &a, i));
+	hear_not_found(f, first, &a, 21, 60);
+	check_only(asked(f, !first), &a, 21, 60);
+	fixture_free(f);
+}
+
 static void a_lost_link_is_followed_by_the_next_at_once(void **state)
 {
 	struct fixture *f = fixture_with_links(3);
@@ -1481,6 +1500,8 @@ int main(void)
 		cmocka_unit_test(what_others_bring_is_no_answer_of_his),
 		cmocka_unit_test(
 			who_has_not_got_it_is_followed_by_the_next_at_once),
+		cmocka_unit_test(
+			who_has_no_more_of_it_is_followed_by_the_next_at_once),
 		cmocka_unit_test(a_lost_link_is_followed_by_the_next_at_once),
 		cmocka_unit_test(
 			a_lost_link_that_was_not_asked_yet_changes_nothing),

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/time.h>
@@ -376,6 +377,65 @@ static void says_when_a_name_means_nothing(void **state)
 	assert_int_equal(n, 42);
 }
 
+/* The Makefile puts these in front of the real ones. */
+int __wrap_getaddrinfo(const char *host, const char *service,
+		       const struct addrinfo *hints, struct addrinfo **out);
+int __real_getaddrinfo(const char *host, const char *service,
+		       const struct addrinfo *hints, struct addrinfo **out);
+void __wrap_freeaddrinfo(struct addrinfo *list);
+void __real_freeaddrinfo(struct addrinfo *list);
+
+/* "many" has twelve addresses, of which each comes twice. */
+static struct addrinfo answers[24];
+static struct sockaddr_in names[24];
+static bool freed;
+
+int __wrap_getaddrinfo(const char *host, const char *service,
+		       const struct addrinfo *hints, struct addrinfo **out)
+{
+	if (strcmp(host, "many") != 0)
+		return __real_getaddrinfo(host, service, hints, out);
+	for (size_t i = 0; i < COUNT_OF(answers); i++) {
+		names[i].sin_family = AF_INET;
+		names[i].sin_port = htons((uint16_t)atoi(service));
+		names[i].sin_addr.s_addr = htonl(0x0a000001u + (uint32_t)i / 2);
+		answers[i] = (struct addrinfo){
+			.ai_addr = (struct sockaddr *)&names[i],
+			.ai_addrlen = sizeof names[i],
+			.ai_next = i + 1 < COUNT_OF(answers) ? &answers[i + 1]
+							     : NULL
+		};
+	}
+	freed = false;
+	*out = answers;
+	return 0;
+}
+
+void __wrap_freeaddrinfo(struct addrinfo *list)
+{
+	if (list == answers)
+		freed = true;
+	else
+		__real_freeaddrinfo(list);
+}
+
+static void of_a_name_with_many_addresses_it_takes_eight(void **state)
+{
+	struct addr *v = calloc(SOCK_RESOLVE_MAX, sizeof *v);
+	size_t n = 0;
+
+	(void)state;
+	assert_non_null(v);
+	assert_ok(sock_resolve("many", 80, v, &n));
+	assert_int_equal(n, SOCK_RESOLVE_MAX);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(v[i].ip[3], i + 1);
+		assert_int_equal(v[i].port, 80);
+	}
+	assert_true(freed);
+	free(v);
+}
+
 static void closing_nothing_is_fine(void **state)
 {
 	(void)state;
@@ -406,6 +466,7 @@ int main(void)
 		cmocka_unit_test(resolves_a_name),
 		cmocka_unit_test(one_address_has_one_form),
 		cmocka_unit_test(says_when_a_name_means_nothing),
+		cmocka_unit_test(of_a_name_with_many_addresses_it_takes_eight),
 		cmocka_unit_test(closing_nothing_is_fine),
 	};
 
