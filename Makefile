@@ -100,12 +100,17 @@ $(BUILD)/sim: $(SIM) $(PURE)
 # puts in the place of the operating system it defines itself. replay_NAME runs
 # inputs that are there, fuzz_NAME (clang; see scripts/fuzz.sh) finds new ones.
 # CJSON= is a directory with cJSON.c, to be instrumented, too.
-FUZZ_TARGETS := frame node seed config
+FUZZ_TARGETS := frame node seed config console
 fuzz_frame   := $(BASE) $(WIRE) $(BUILD)/io/inbox.o $(BUILD)/peer/detail.o
 fuzz_seed    := $(BASE) $(WIRE) $(BUILD)/core/registry.o \
                 $(addprefix $(BUILD)/io/,inbox.o talk.o reject.o waker.o) \
                 $(BUILD)/seed/service.o $(BUILD)/seed/verify.o
 $(BUILD)/fuzz/replay_seed $(BUILD)/fuzz/fuzz_seed: FUZZ_LINK := -Wl,--wrap=crypto_random
+fuzz_console := $(BASE) $(WIRE) $(BUILD)/io/clock.o \
+                $(addprefix $(BUILD)/peer/,console.o input.o history.o parcel.o)
+$(BUILD)/fuzz/replay_console $(BUILD)/fuzz/fuzz_console: FUZZ_LINK := \
+  -Wl,--wrap=read,--wrap=poll,--wrap=close,--wrap=eventfd,--wrap=isatty \
+  -Wl,--wrap=clock_ms,--wrap=clock_wall_ms
 fuzz_config  := $(BASE)
 fuzz_node    := $(PURE) $(BUILD)/unit/scarce.o
 $(BUILD)/fuzz/replay_node $(BUILD)/fuzz/fuzz_node: FUZZ_LINK := $(SCARCE)

@@ -99,8 +99,8 @@ static void refuse_line(struct input *in, size_t n, bool whole)
 static bool next_line(struct input *in, const char **line, size_t *n)
 {
 	for (;;) {
-		const char *p = in->buf.data + in->start;
 		size_t have = in->buf.len - in->start;
+		const char *p = have > 0 ? in->buf.data + in->start : "";
 		const char *nl = have > 0 ? memchr(p, '\n', have) : NULL;
 		size_t len = nl != NULL ? (size_t)(nl - p) : have;
 
@@ -188,10 +188,12 @@ static uint64_t count_unsent(struct input *in)
 	struct pollfd fd = { .fd = in->fd, .events = POLLIN };
 	size_t total = 0;
 	bool open = false;
-	uint64_t lines = count_lines(in->buf.data + in->start,
-				     in->buf.len - in->start, &open);
+	uint64_t lines = 0;
 	char chunk[4096];
 
+	if (in->buf.len > in->start)
+		lines = count_lines(in->buf.data + in->start,
+				    in->buf.len - in->start, &open);
 	while (!in->ended && total < COUNT_REST_BYTES && poll(&fd, 1, 0) > 0) {
 		ssize_t n = read(in->fd, chunk, sizeof chunk);
 

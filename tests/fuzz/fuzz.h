@@ -13,14 +13,14 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Bytes that decide; when none are left, all is 0 and `in->n` too. */
-struct input {
+/* Bytes that decide; when none are left, all is 0 and `in->n`, too. */
+struct tape {
 	const uint8_t *p;
 	size_t n;
 };
 
 /* 0 .. below - 1, below at most 256 */
-static inline unsigned take(struct input *in, unsigned below)
+static inline unsigned take(struct tape *in, unsigned below)
 {
 	if (in->n == 0)
 		return 0;
@@ -29,7 +29,7 @@ static inline unsigned take(struct input *in, unsigned below)
 }
 
 /* Up to max bytes of them, in place; *n says how many. */
-static inline const uint8_t *take_bytes(struct input *in, size_t max, size_t *n)
+static inline const uint8_t *take_bytes(struct tape *in, size_t max, size_t *n)
 {
 	const uint8_t *at = in->p;
 

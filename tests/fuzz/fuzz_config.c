@@ -185,7 +185,7 @@ static void read_part(struct config *c, const uint8_t *part, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct input in = { data, size };
+	struct tape in = { data, size };
 	static struct config c;
 	const char *why = NULL;
 

@@ -26,7 +26,7 @@ struct given {
 
 struct world {
 	struct fixture f;
-	struct input in;
+	struct tape in;
 	uint32_t dials[8];        /* the newest that were asked for */
 	struct addr dialed[8];    /* and to whom */
 	unsigned dial_n;          /* of all */
@@ -591,7 +591,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	struct world *w = &world;
 
-	w->in = (struct input){ data, size };
+	w->in = (struct tape){ data, size };
 	configure(w);
 	prepare_effects(w);
 	create(w);

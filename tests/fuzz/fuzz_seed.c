@@ -50,7 +50,7 @@ struct line {
 };
 
 static struct {
-	struct input in;
+	struct tape in;
 	struct config config;
 	struct seed seed;
 	int64_t now_ms;
@@ -733,7 +733,7 @@ static void create(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	world.in = (struct input){ data, size };
+	world.in = (struct tape){ data, size };
 	create();
 	while (world.in.n > 0 && world.requests <= REQUESTS_MAX)
 		serve_one();
