@@ -61,6 +61,16 @@ void base64_encode(const void *bytes, size_t n, char *out)
 			  sodium_base64_VARIANT_ORIGINAL);
 }
 
+/* libsodium 1.0.18 takes some bytes that are not ASCII for digits. */
+static bool is_ascii(const char *text, size_t n)
+{
+	unsigned char all = 0;
+
+	for (size_t i = 0; i < n; i++)
+		all |= (unsigned char)text[i];
+	return all < 0x80;
+}
+
 enum err base64_decode(const char *text, size_t len, void *out, size_t cap,
 		       size_t *out_len)
 {
@@ -68,7 +78,7 @@ enum err base64_decode(const char *text, size_t len, void *out, size_t cap,
 	const char *end = NULL;
 
 	/* libsodium says ERANGE for missing padding too. */
-	if (len % 4 != 0)
+	if (len % 4 != 0 || !is_ascii(text, len))
 		return ERR_SYNTAX;
 	errno = 0;
 	if (sodium_base642bin(out, cap, text, len, NULL, &n, &end,
