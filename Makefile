@@ -138,8 +138,13 @@ $(BUILD)/fuzz/fuzz_$(1): $(BUILD)/fuzzing/fuzz_$(1).o $(fuzz_$(1)) $(filter %.o,
 	@$$(LINK) -fsanitize=fuzzer $$(FUZZ_LINK) -o $$@ $$(filter %.o,$$^) $$(filter-out %.o,$$(FUZZ_LIBS)) -lcmocka
 endef
 $(foreach target,$(FUZZ_TARGETS),$(eval $(call fuzz_rules,$(target))))
-replays: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay_%)
-fuzzers: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
+# For differential.py: plain objects, as a library.
+$(BUILD)/fuzz/differ.so: tests/fuzz/differ.c $(BASE:$(BUILD)/%.o=src/%.c) $(WIRE:$(BUILD)/%.o=src/%.c) $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(SAY) "  LD  $@"
+	@$(CC) $(filter-out -fsanitize=%,$(ALL_CFLAGS)) -shared -fPIC -o $@ $(filter %.c,$^) $(LDLIBS)
+replays: $(BUILD)/fuzz/differ.so $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay_%)
+fuzzers: $(BUILD)/fuzz/differ.so $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
 
 sim: $(BUILD)/sim
 unit: $(TESTS)
