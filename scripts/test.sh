@@ -172,7 +172,7 @@ wrap=() # before every test
 # timeout alone reaches pytest once, and pytest then stops its daemons.
 system() {
 	local name=$1 code=0 tee
-	shift
+	shift # the first argument is a directory of tests/
 	rm -f "$logs/pipe"
 	mkfifo "$logs/pipe"
 	tee -i "$logs/system" <"$logs/pipe" &
@@ -185,7 +185,7 @@ system() {
 	gentle=
 	wait_for 5 has_ended $tee || :
 	system_last=$(tail -n 1 "$logs/system")
-	system_lines+=("$name: $system_last")
+	system_lines+=("$name ${1#tests/}: $system_last")
 	nothing_left && return $code
 }
 
@@ -196,6 +196,7 @@ sanitized() {
 	export SEEDPEER_SLOW=$SLOW
 	stage "unit tests ($3)" unit "$1"
 	[ "$1" = tsan ] || stage "simulated networks ($3)" networks "$1" --fixed
+	stage "a hostile world ($3)" system "$1" tests/hostile
 	stage "system tests ($3)" system "$1" tests/system
 	unset SEEDPEER_SLOW
 }
@@ -219,6 +220,7 @@ quick() {
 	stage 'rooms and lengths' run scripts/check-layers.sh
 	stage 'unit tests' unit gcc
 	stage 'simulated networks' networks gcc --fixed
+	stage 'a hostile world' system gcc tests/hostile
 	stage 'system tests' system gcc tests/system
 }
 
