@@ -461,7 +461,9 @@ static void *run_output(void *arg)
 /* --- life ------------------------------------------------------------- */
 
 /* A pipe or terminal opened anew has flags of its own: we can make it
- * non-blocking without doing that to whoever shares our stdout. */
+ * non-blocking without doing that to whoever shares our stdout. What cannot be
+ * written (a stdout that was closed, see signals_hold_streams) stays so: opened
+ * anew it would take everything, and all would be lost in silence. */
 static void open_twin(struct output *o)
 {
 	struct stat st;
@@ -473,6 +475,8 @@ static void open_twin(struct output *o)
 		return;
 	o->is_socket = S_ISSOCK(st.st_mode);
 	if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
+		return;
+	if ((fcntl(o->fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
 		return;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", o->config.fd);
 	o->fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
