@@ -35,7 +35,8 @@ struct input {
 	size_t start;
 	size_t line_max; /* longer ones are refused, not cut */
 	bool skipping;   /* inside of a line that was refused */
-	bool ended;      /* end of stdin */
+	bool ended;      /* end of stdin, */
+	bool broken;     /* which was no end but an error */
 	bool stopped;
 	uint64_t line_number, refused, unsent;
 	bool untaken; /* published, but nobody said he has it */
@@ -53,36 +54,53 @@ static bool was_stopped(struct input *in)
 /* --- reading lines ----------------------------------------------------------
  */
 
-/* Waits for more; false at the end of stdin, or when stopped. */
-static bool fill(struct input *in)
+static bool fill_failed(struct input *in, const char *why)
 {
-	struct pollfd fds[2] = { { .fd = in->fd, .events = POLLIN },
-				 { .fd = in->wake_fd, .events = POLLIN } };
-	ssize_t n = -1;
+	complain("peer: cannot read stdin: %s\n", why);
+	in->broken = in->ended = true;
+	return false;
+}
 
-	buf_drop(&in->buf, in->start);
-	in->start = 0;
-	if (!buf_reserve(&in->buf, READ_BYTES)) {
-		in->ended = true;
-		return false;
-	}
-	while (n < 0) {
+/* Until stdin has something or ended; false when stopped, or broken. */
+static bool wait_readable(struct input *in)
+{
+	for (;;) {
+		struct pollfd fds[2] = { { .fd = in->fd, .events = POLLIN },
+					 { .fd = in->wake_fd,
+					   .events = POLLIN } };
+
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			break;
+			return fill_failed(in, strerror(errno));
 		if (fds[1].revents != 0) {
 			in->stopped = true;
 			return false;
 		}
+		/* Interrupted, it says nothing: a read might block. */
+		if (fds[0].revents != 0)
+			return true;
+	}
+}
+
+/* Waits for more; false at the end of stdin, or when stopped. What cannot be
+ * read ends it too, but is said. */
+static bool fill(struct input *in)
+{
+	ssize_t n = -1;
+
+	buf_drop(&in->buf, in->start);
+	in->start = 0;
+	if (!buf_reserve(&in->buf, READ_BYTES))
+		return fill_failed(in, err_text(ERR_NOMEM));
+	while (n < 0) {
+		if (!wait_readable(in))
+			return false;
 		n = read(in->fd, in->buf.data + in->buf.len, READ_BYTES);
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
-			break;
+			return fill_failed(in, strerror(errno));
 	}
-	if (n <= 0) {
-		in->ended = true; /* an unreadable stdin is an ended one */
-		return false;
-	}
+	in->ended = n == 0;
 	in->buf.len += (size_t)n;
-	return true;
+	return n > 0;
 }
 
 static void refuse_line(struct input *in, size_t n, bool whole)
@@ -109,8 +127,9 @@ static bool next_line(struct input *in, const char **line, size_t *n)
 			fill(in);
 			continue;
 		}
-		if (in->stopped || (nl == NULL && in->ended && len == 0))
-			return false;
+		if (in->stopped ||
+		    (nl == NULL && in->ended && (len == 0 || in->broken)))
+			return false; /* broken: the rest is part of a line */
 		if (nl == NULL && !in->ended) { /* too long already */
 			if (!in->skipping) {
 				in->line_number++;
@@ -235,8 +254,9 @@ static int status_of(struct input *in, enum err e)
 {
 	if (e == ERR_TIMEOUT)
 		return EXIT_UNREACHABLE;
-	return e != ERR_OK || in->refused > 0 || in->unsent > 0 ? EXIT_FAILED
-								: EXIT_DONE;
+	return e != ERR_OK || in->refused > 0 || in->unsent > 0 || in->broken
+		       ? EXIT_FAILED
+		       : EXIT_DONE;
 }
 
 static void run_send(struct input *in)
@@ -254,14 +274,14 @@ static void run_send(struct input *in)
 		if (e != ERR_OK)
 			in->unsent++;
 	}
-	if (e != ERR_OK || in->stopped)
+	if (e != ERR_OK || in->stopped || in->broken)
 		in->unsent += count_unsent(in);
 	else
 		e = wait_taken(in);
 	if (e == ERR_TIMEOUT)
 		say_alone(in);
 	in->untaken = e == ERR_STOPPED && in->unsent == 0;
-	if (e != ERR_OK || !in->peer->options->receive)
+	if (e != ERR_OK || in->broken || !in->peer->options->receive)
 		peer_finish(in->peer, status_of(in, e));
 }
 
@@ -314,7 +334,8 @@ bool input_join(struct input *in)
 	bool in_send = in->peer->options->send, all;
 
 	thread_join(in->thread);
-	all = in->unsent == 0 && in->refused == 0 && !in->untaken;
+	all = in->unsent == 0 && in->refused == 0 && !in->untaken &&
+	      !in->broken;
 	if (in->unsent > 0)
 		complain("peer: %llu line%s not published\n",
 			 (unsigned long long)in->unsent,
