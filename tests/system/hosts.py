@@ -13,6 +13,8 @@ import ctypes
 import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 CLONE_NEWNET = 0x40000000
 ROUTER = "10.77.0.254"
@@ -26,7 +28,7 @@ def _checked(result):
         raise OSError(error, os.strerror(error))
 
 
-def _run(argv, script=None):
+def run(argv, script=None):
     done = subprocess.run(argv, input=script, text=True, capture_output=True, timeout=20)
     if done.returncode != 0:
         raise OSError(f"{' '.join(argv)}: {done.stderr.strip()}\n{script}")
@@ -44,6 +46,7 @@ class Hosts:
     def __init__(self, n):
         self.n = n
         self.held = []
+        self.relay = None
         self.before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         _checked(LIBC.unshare(CLONE_NEWNET))
         try:
@@ -70,9 +73,9 @@ class Hosts:
             script += [f"link add wire{i} type veth peer name wire netns {held.pid}",
                        f"link set wire{i} up",
                        f"route add {self.address(i)}/32 dev wire{i} src {ROUTER}"]
-        _run(["ip", "-batch", "-"], "\n".join(script))
+        run(["ip", "-batch", "-"], "\n".join(script))
         for i in range(self.n):
-            _run(self.prefix(i) + ["ip", "-batch", "-"], "\n".join([
+            run(self.prefix(i) + ["ip", "-batch", "-"], "\n".join([
                 "link set lo up", f"address add {self.address(i)}/32 dev wire",
                 "link set wire up", f"route add {ROUTER} dev wire",
                 f"route add default via {ROUTER}"]))
@@ -91,7 +94,7 @@ class Hosts:
 
     def _rules(self, rules):
         """All rules at once, and none of those before: one transaction."""
-        _run(["nft", "-f", "-"],
+        run(["nft", "-f", "-"],
              "table inet faults\ndelete table inet faults\ntable inet faults {\n"
              f"chain c {{ type filter hook forward priority 0; {rules}\n}}\n}}\n")
 
@@ -119,11 +122,38 @@ class Hosts:
     def heal(self):
         self._rules("")
 
+    def delay(self, ms, jitter_ms):
+        """Every packet takes that long, more or less, and may overtake others. By netem, or
+        where the kernel has none by a relay of our own, which lasts until close()."""
+        if self._netem(f"delay {ms}ms {jitter_ms}ms"):
+            return "netem"
+        self.relay = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("relay.py")), "slow", str(ms),
+             str(jitter_ms), "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if self.relay.stdout.readline() != b"ready\n":
+            raise OSError("no TUN device")
+        # What comes from a host goes through the device; what comes out of it, or from us,
+        # goes to its host.
+        own = [f"route add {self.address(i)}/32 dev wire{i} src {ROUTER} table 100"
+               for i in range(self.n)]
+        run(["ip", "-batch", "-"], "\n".join([
+            "link set slow up mtu 1500", "link set slow txqueuelen 10000", *own,
+            "rule add iif slow lookup 100 priority 10", "rule add iif lo lookup 100 priority 11",
+            *(f"route replace {self.address(i)}/32 dev slow" for i in range(self.n))]))
+        return "relay"
+
+    def _netem(self, how):
+        for i in range(self.n):
+            done = subprocess.run(["tc", "qdisc", "add", "dev", f"wire{i}", "root", "netem",
+                                   *how.split()], capture_output=True, timeout=20)
+            if done.returncode != 0:
+                return False
+        return True
+
     def close(self):
         """Whoever runs there should have ended: sockets keep a namespace alive."""
-        for held in self.held:
+        for held in self.held + ([self.relay] if self.relay else []):
             held.stdin.close()
-        for held in self.held:
             held.wait(10)
             held.stdout.close()
         if self.before >= 0:

@@ -159,16 +159,16 @@ class Town(hosts.Hosts):
     def seeds(self):
         return [self.seed(i) for i in range(3)]
 
-    def peer(self, host, *options, send=False, settings=None, **how):
+    def peer(self, host, *options, send=False, settings=None, port=None, listen=None):
         """One that receives (and publishes what it is given); the ears are at its stdout."""
-        port = free_port("127.0.0.1")
+        port = port or free_port("127.0.0.1")
         address = client.join_address(self.address(host), port)
         more = [f"--set={key}={value}" for key, value in (settings or {}).items()]
-        p = self.net.start([*self.prefix(host), PEER, *self.options, *more, "-l", address,
-                            "--log-dir", "logs", "--receive", "--json",
+        p = self.net.start([*self.prefix(host), PEER, *self.options, *more, "-l",
+                            listen or address, "--log-dir", "logs", "--receive", "--json",
                             *(["--send", "--wait", "86400"] if send else []), *options],
                            f"peer-{host}", stdin=PIPE if send else subprocess.DEVNULL,
-                           stdout=PIPE, **how)
+                           stdout=PIPE)
         p.address, p.host = address, host
         p.log_path = self.net.directory / "logs" / "clients" / f"output_{port}.log"
         return self.ears.add(p)

@@ -199,7 +199,7 @@ def table(world, judge, o, seconds):
              ("delivered twice", str(c["delivered twice"])),
              ("sanitizer reports", str(c["sanitizer reports"]))]
     for kind, base in judge.base.items():
-        now = getattr(judge, "last", {}).get(kind, "?")
+        now = judge.last.get(kind, "?")
         rows.append((f"{kind}: threads, fds", f"{base} at the beginning, {now} at the end"))
     rows += [(f"quiet, {what}", f"after {took:.1f} s at most") for what, took in judge.took.items()]
     rows.append(("resident MiB: all, largest",
