@@ -125,7 +125,10 @@ class Publishers:
         while not self.over.wait(max(0.0, begin + n / self.rate - time.monotonic())):
             n += 1
             for p in self.processes:
-                p.say(f"{p.address} says {n}\n")
+                try:
+                    p.say(f"{p.address} says {n}\n")
+                except (ValueError, BrokenPipeError):
+                    return  # the test has failed and ends its processes
                 self.said[p.address] = n
 
     def quiet(self):
