@@ -1,6 +1,6 @@
 /* Throws the wall clock of a process, and no other clock: preloaded, it adds to
- * CLOCK_REALTIME the seconds that stand in the file named by CLOCK_SHIM (a mapped
- * int64_t, so a test can throw it while the process runs). */
+ * CLOCK_REALTIME the seconds that stand in the file named by CLOCK_SHIM (a
+ * mapped int64_t, so a test can throw it while the process runs). */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>

@@ -11,6 +11,7 @@ Nothing has a name that could be left behind: a namespace lives as long as a
 
 import ctypes
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -117,7 +118,13 @@ class Hosts:
 
     def lose(self, percent):
         """That share of all packets, at random."""
-        self._rules(f"numgen random mod 1000 < {int(percent * 10)} drop;")
+        self._rules(f"numgen random mod 1000 < {int(percent * 10)} counter drop;")
+
+    def dropped(self):
+        """How many packets that rule has dropped."""
+        listed = subprocess.run(["nft", "list", "table", "inet", "faults"], capture_output=True,
+                                text=True, timeout=20).stdout
+        return sum(map(int, re.findall(r"packets (\d+)", listed)))
 
     def heal(self):
         self._rules("")

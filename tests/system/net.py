@@ -218,12 +218,17 @@ class Process:
         """The addresses it is linked to, asked over the wire."""
         return set(client.peer_list(self.address, timeout=5 * SLOW))
 
-    def try_neighbors(self):
-        """The same; None when it does not answer (yet)."""
+    def try_neighbor_list(self):
+        """The same as a list, as it was told; None when it does not answer (yet)."""
         try:
-            return self.neighbors()
+            return client.peer_list(self.address, timeout=5 * SLOW)
         except (OSError, client.Ended):
             return None
+
+    def try_neighbors(self):
+        """As a set; None when it does not answer (yet)."""
+        told = self.try_neighbor_list()
+        return None if told is None else set(told)
 
 
 def take_terminal(fd):
