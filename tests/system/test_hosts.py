@@ -22,7 +22,7 @@ import client
 import pytest
 from client import Conn
 from net import BIN, FULL, PEER, SEED, SLOW, free_port, holds, ms, passed, wait_until
-from town import Ears, Publishers, shipped_through
+from traffic import Ears, Publishers, shipped_through
 
 T = 5 * SLOW  # for one answer
 PIPE = subprocess.PIPE

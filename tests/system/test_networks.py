@@ -12,7 +12,7 @@ import client
 import hosts
 import pytest
 from net import FULL, SLOW, holds, passed, wait_until
-from town import Publishers, Town, shipped_through
+from traffic import Publishers, Town, shipped_through
 
 T = 5 * SLOW  # for one answer
 CANNOT = hosts.why_not()
