@@ -46,11 +46,11 @@ struct server {
 	struct waker waker;    /* of the accepting thread */
 	struct mutex mu;
 	struct cond gone; /* a connection ended, or no more are wanted */
-	struct entry *alive[LISTS]; /* (n) the longest there first */
+	struct entry *alive[LISTS]; /* (n) the longest there first, */
+	size_t count[LISTS];        /* (n) and how many that are */
 	struct entry *ended;        /* (n) the one nobody has joined yet */
 	size_t connections;         /* (n) */
 	size_t accepted_now;        /* (n) without those that make way */
-	size_t leaving;             /* (n) */
 	size_t unjoined;            /* (n) ended, but its thread may run */
 	uint64_t accepted, refused; /* (n) */
 	bool deaf;                  /* (n) no more from the listener */
@@ -109,11 +109,13 @@ static void list_locked(struct server *s, struct entry *n, unsigned list)
 {
 	n->list = list;
 	n->since_ms = clock_ms();
+	s->count[list]++;
 	DL_APPEND(s->alive[list], n);
 }
 
 static void unlist_locked(struct server *s, struct entry *n) NEEDS(s->mu)
 {
+	s->count[n->list]--;
 	DL_DELETE(s->alive[n->list], n);
 }
 
@@ -128,9 +130,7 @@ static struct entry *leave_locked(struct server *s, struct entry *n)
 	s->ended = n;
 	s->unjoined++;
 	s->connections--;
-	if (n->list == LIST_LEAVING)
-		s->leaving--;
-	else if (n->accepted)
+	if (n->accepted && n->list != LIST_LEAVING)
 		s->accepted_now--;
 	cond_broadcast(&s->gone);
 	return before;
@@ -231,25 +231,37 @@ static bool is_from(const struct entry *n, const struct addr *source)
 	return n->accepted && addr_equal(&own, source);
 }
 
-/* Who makes way for a newcomer; with a source, of those from there. Somebody
- * who had no time yet to say what he came for only if there is nobody else. */
+static struct entry *longest_locked(struct server *s, unsigned list,
+				    const struct addr *source) NEEDS(s->mu)
+{
+	struct entry *n;
+
+	DL_FOREACH (s->alive[list], n)
+		if (source == NULL || is_from(n, source))
+			return n;
+	return NULL;
+}
+
+static bool had_time(const struct entry *n)
+{
+	return clock_ms() >= n->since_ms + SERVER_GRACE_MS;
+}
+
+/* Who makes way for a newcomer; with a source, of those from there. While the
+ * silent had no time yet to say what they came for, it depends: where most
+ * places are idle one of these goes, else each newcomer would wait for the one
+ * before him; a crowd of the silent waits for its own. */
 static struct entry *victim_locked(struct server *s, const struct addr *source)
 	NEEDS(s->mu)
 {
-	int64_t before_ms = clock_ms() - SERVER_GRACE_MS;
-	struct entry *young = NULL, *n;
+	struct entry *silent = longest_locked(s, CONN_SILENT, source);
+	struct entry *idle = longest_locked(s, CONN_IDLE, source);
 
-	for (unsigned list = CONN_SILENT; list < CONN_BUSY; list++)
-		DL_FOREACH (s->alive[list], n) {
-			if (source != NULL && !is_from(n, source))
-				continue;
-			if (n->since_ms <= before_ms)
-				return n;
-			if (young == NULL || n->since_ms < young->since_ms)
-				young = n;
-			break; /* the others are younger still */
-		}
-	return young;
+	if (silent == NULL || idle == NULL)
+		return silent != NULL ? silent : idle;
+	if (had_time(silent) || s->count[CONN_SILENT] >= s->count[CONN_IDLE])
+		return silent;
+	return idle;
 }
 
 /* Waits until few are on their way out. They leave at once: whatever they are
@@ -257,8 +269,10 @@ static struct entry *victim_locked(struct server *s, const struct addr *source)
  * next one ends. */
 static void wait_gone_locked(struct server *s, size_t leaving_max) NEEDS(s->mu)
 {
-	while (!s->deaf && (s->leaving > leaving_max ||
-			    s->leaving + s->unjoined > LEAVING_MAX + 1))
+	const size_t *leaving = &s->count[LIST_LEAVING];
+
+	while (!s->deaf && (*leaving > leaving_max ||
+			    *leaving + s->unjoined > LEAVING_MAX + 1))
 		cond_wait(&s->gone, &s->mu);
 }
 
@@ -271,7 +285,7 @@ static bool make_way_locked(struct server *s, const struct addr *source,
 
 	if (n == NULL)
 		return false;
-	if (clock_ms() < n->since_ms + SERVER_GRACE_MS) {
+	if (!had_time(n)) {
 		cond_wait_until(&s->gone, &s->mu,
 				n->since_ms + SERVER_GRACE_MS);
 		return true;
@@ -281,7 +295,6 @@ static bool make_way_locked(struct server *s, const struct addr *source,
 	list_locked(s, n, LIST_LEAVING);
 	s->accepted_now--;
 	s->refused++;
-	s->leaving++;
 	waker_stop(&n->conn.waker);
 	return true;
 }
