@@ -170,7 +170,7 @@ def test_without_threads_callers_are_sent_away_and_links_stay(net, ears):
             for _ in range(30):
                 with Conn(p.address, timeout=T) as conn:
                     assert conn.ends(T)
-            wait_until(lambda p=p: p.log_has(r"refused .*no thread for it"), 3)
+            wait_until(lambda p=p: p.log_has(r"reject .*threads: for a connection"), 3)
         (group / "pids.max").write_text("max")
         for p in victims:
             net.wait_answer(p)
