@@ -91,11 +91,18 @@ struct effects {
 	size_t n, cap;
 	struct effect_block *blocks; /* the one in use first */
 	struct effect_block *spare;
-	uint64_t dropped;    /* effects lost to a failed allocation */
+	uint64_t dropped;    /* effects lost to a failed allocation, of a
+			      * step with more than were reserved */
 	struct effect spill; /* where those are written */
 };
 
+/* More than one step makes: answers to a getData come in up to 256 frames,
+ * everything else in a few for each link. */
+#define EFFECTS_STEP 1024
+
 void effects_init(struct effects *e);
+/* Memory for n effects at once, so that none of them can get lost. */
+bool MUST_CHECK effects_reserve(struct effects *e, size_t n);
 void effects_free(struct effects *e);
 void effects_clear(struct effects *e);
 /* A zeroed effect of that kind, at the end of the list; never NULL. */

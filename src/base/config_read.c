@@ -269,6 +269,14 @@ static void match_seed(const struct config *c, char *name)
 	}
 }
 
+/* Docker and Kubernetes name the address of a service so, and one may well be
+ * called seedpeer-seed. */
+static bool is_service_link(const char *key)
+{
+	return strncmp(key, "port", 4) == 0 ||
+	       strncmp(key, "service_", 8) == 0;
+}
+
 static enum err read_variable(struct config *c, const char *name,
 			      const char *value, const char **why)
 {
@@ -287,7 +295,7 @@ static enum err read_variable(struct config *c, const char *name,
 	*key++ = '\0';
 	if (strcmp(text, CONFIG_SEEDS_SECTION) == 0)
 		match_seed(c, key);
-	else if (!config_section_known(text))
+	else if (!config_section_known(text) || is_service_link(key))
 		return ERR_OK;
 	return config_set(c, text, key, value, why);
 }

@@ -91,20 +91,27 @@ void *effects_room(struct effects *e, size_t bytes)
 	return room;
 }
 
+bool effects_reserve(struct effects *e, size_t n)
+{
+	struct effect *v;
+
+	if (n <= e->cap)
+		return true;
+	v = realloc(e->v, n * sizeof *v);
+	if (v == NULL)
+		return false;
+	e->v = v;
+	e->cap = n;
+	return true;
+}
+
 struct effect *effects_add(struct effects *e, enum effect_kind kind)
 {
 	struct effect *f = &e->spill;
+	bool room = e->n < e->cap ||
+		    effects_reserve(e, e->cap ? e->cap * 2 : FIRST_EFFECTS);
 
-	if (e->n == e->cap) {
-		size_t cap = e->cap ? e->cap * 2 : FIRST_EFFECTS;
-		struct effect *v = realloc(e->v, cap * sizeof *v);
-
-		if (v != NULL) {
-			e->v = v;
-			e->cap = cap;
-		}
-	}
-	if (e->n < e->cap)
+	if (room)
 		f = &e->v[e->n++];
 	else
 		e->dropped++;

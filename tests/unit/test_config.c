@@ -1028,6 +1028,11 @@ static void the_environment_of_others_is_left_alone(void **state)
 	reads_env("SEEDPEER_PEER_LISTEN", "SEEDPEER_TEST_DIR=/x");
 	reads_env("XSEEDPEER_LOG_LEVEL=debug", "seedpeer_LOG_LEVEL=debug");
 	reads_env("SEEDPEER__LISTEN=a:1", "SEEDPEER_SEEDS=a:1");
+	/* of a service called seedpeer-seed */
+	reads_env("SEEDPEER_SEED_PORT=tcp://192.0.2.1:5345",
+		  "SEEDPEER_SEED_PORT_5345_TCP_ADDR=192.0.2.1");
+	reads_env("SEEDPEER_SEED_SERVICE_HOST=192.0.2.1",
+		  "SEEDPEER_SEED_SERVICE_PORT=5345");
 	reads_env("", "=");
 	assert_memory_equal(&config, &before, sizeof config);
 }
@@ -1050,8 +1055,8 @@ static void a_bad_variable_is_named(void **state)
 		{ "SEEDPEER_PEER_LISEN=a:1",
 		  "environment SEEDPEER_PEER_LISEN: unknown key 'lisen' in "
 		  "[peer]" },
-		{ "SEEDPEER_SEED_PORT=1",
-		  "environment SEEDPEER_SEED_PORT: unknown key 'port' in "
+		{ "SEEDPEER_SEED_PERIODE=1",
+		  "environment SEEDPEER_SEED_PERIODE: unknown key 'periode' in "
 		  "[seed]" },
 		{ "SEEDPEER_LOG_=1",
 		  "environment SEEDPEER_LOG_: unknown key '' in [log]" },

@@ -137,6 +137,26 @@ a_large_room_is_not_put_into_the_memory_kept_for_small_ones(void **state)
 	effects_free(&e);
 }
 
+static void what_was_reserved_cannot_get_lost(void **state)
+{
+	struct effects e;
+
+	(void)state;
+	effects_init(&e);
+	assert_true(effects_reserve(&e, 100));
+	assert_true(effects_reserve(&e, 10)); /* and not less than before */
+	scarce_after(0, true);
+	for (int i = 0; i < 100; i++)
+		effects_add(&e, EF_LEAVE);
+	assert_int_equal(e.dropped, 0);
+	effects_add(&e, EF_LEAVE);
+	assert_int_equal(e.dropped, 1);
+	assert_false(effects_reserve(&e, 101));
+	scarce_end();
+	assert_int_equal(e.n, 100);
+	effects_free(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +170,7 @@ int main(void)
 			what_finds_no_memory_is_counted_and_may_be_written_to),
 		cmocka_unit_test(
 			a_large_room_is_not_put_into_the_memory_kept_for_small_ones),
+		cmocka_unit_test(what_was_reserved_cannot_get_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
