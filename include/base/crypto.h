@@ -20,6 +20,9 @@ enum err MUST_CHECK crypto_init(void);
 /* BLAKE2b with a 128-bit result. */
 struct hash hash_of(const void *bytes, size_t n);
 void crypto_random(void *out, size_t n);
+/* SipHash of the bytes: for tables whose keys strangers choose. Without the
+ * secret nobody can find keys that meet in one place. */
+uint64_t hash_keyed(uint64_t secret, const void *bytes, size_t n);
 /* For leases: takes the same time whatever differs. */
 bool crypto_equal(const struct hash *a, const struct hash *b);
 

@@ -17,6 +17,19 @@ struct hash hash_of(const void *bytes, size_t n)
 	return h;
 }
 
+uint64_t hash_keyed(uint64_t secret, const void *bytes, size_t n)
+{
+	uint8_t key[crypto_shorthash_KEYBYTES] = { 0 };
+	uint8_t out[crypto_shorthash_BYTES];
+	uint64_t v;
+
+	_Static_assert(sizeof out == sizeof v, "all of the result counts");
+	memcpy(key, &secret, sizeof secret);
+	crypto_shorthash(out, bytes, n, key);
+	memcpy(&v, out, sizeof v);
+	return v;
+}
+
 void crypto_random(void *out, size_t n)
 {
 	randombytes_buf(out, n);

@@ -10,13 +10,15 @@ void gossip_init(struct node *n)
 {
 	const struct config_gossip *c = &n->config->gossip;
 	struct gossip *g = &n->gossip;
+	uint64_t secret;
 
 	seen_init(&g->seen, (uint32_t)c->seen_max, rng_u64(&n->rng));
-	origins_init(&g->origins, c->runs_max);
-	store_init(&g->store, c->store_messages, c->store_bytes,
-		   rng_u64(&n->rng));
+	secret = rng_u64(&n->rng);
+	origins_init(&g->origins, c->runs_max, secret);
+	store_init(&g->store, c->store_messages, c->store_bytes, secret);
 	wants_init(&g->wants,
-		   c->runs_max < WANTS_MAX ? (uint32_t)c->runs_max : WANTS_MAX);
+		   c->runs_max < WANTS_MAX ? (uint32_t)c->runs_max : WANTS_MAX,
+		   secret);
 	g->flush_ms = NEVER_MS;
 	g->history_link = LINK_NONE;
 }

@@ -3,14 +3,17 @@
 
 #include "core/origins.h"
 
+#include "base/crypto.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-void origins_init(struct origins *o, uint64_t max)
+void origins_init(struct origins *o, uint64_t max, uint64_t secret)
 {
 	memset(o, 0, sizeof *o);
 	o->max = max;
+	o->secret = secret;
 }
 
 void origins_free(struct origins *o)
@@ -19,11 +22,18 @@ void origins_free(struct origins *o)
 		origins_remove(o, o->oldest);
 }
 
+/* Whoever publishes chooses his identity. */
+static unsigned id_hash(const struct origins *o, const struct identity *id)
+{
+	return (unsigned)hash_keyed(o->secret, id, IDENTITY_BYTES);
+}
+
 struct origin *origins_find(const struct origins *o, const struct identity *id)
 {
 	struct origin *r = NULL;
 
-	HASH_FIND(hh, o->table, id, IDENTITY_BYTES, r);
+	HASH_FIND_BYHASHVALUE(hh, o->table, id, IDENTITY_BYTES, id_hash(o, id),
+			      r);
 	return r;
 }
 
@@ -36,7 +46,8 @@ struct origin *origins_add(struct origins *o, const struct identity *id)
 	r->id = *id;
 	r->last_link = LINK_NONE;
 	r->number = ++o->made;
-	HASH_ADD_KEYPTR(hh, o->table, &r->id, IDENTITY_BYTES, r);
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, o->table, &r->id, IDENTITY_BYTES,
+				    id_hash(o, id), r);
 	if (r->number == 0) { /* uthash had no memory */
 		free(r);
 		return NULL;

@@ -38,12 +38,14 @@ struct origin {
 };
 
 struct origins {
-	struct origin *table;  /* uthash head */
+	struct origin *table;  /* uthash head, by hash_keyed of the id */
 	struct origin *oldest; /* utlist head */
 	uint64_t max, made;
+	uint64_t secret;
 };
 
-void origins_init(struct origins *o, uint64_t max);
+/* secret: a random number that nobody knows. */
+void origins_init(struct origins *o, uint64_t max, uint64_t secret);
 void origins_free(struct origins *o);
 struct origin *origins_find(const struct origins *o, const struct identity *id);
 /* A new record; NULL when out of memory. The id must not have one. */

@@ -34,12 +34,12 @@ static uint64_t id_hash(const struct store *s, const struct hash *id)
 	return w ^ (w >> 29);
 }
 
+/* Both of these are the choice of whoever publishes. */
 static uint64_t seq_hash(const struct store *s, uint64_t number, uint64_t seq)
 {
-	uint64_t w = (seq ^ number << 40 ^ number >> 24) * s->secret;
+	uint64_t key[2] = { number, seq };
 
-	w = (w ^ (w >> 31)) * 0x9e3779b97f4a7c15u;
-	return w ^ (w >> 29);
+	return hash_keyed(s->secret, key, sizeof key);
 }
 
 /* --- the heap of runs ------------------------------------------------- */

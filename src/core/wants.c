@@ -3,6 +3,8 @@
 
 #include "core/wants.h"
 
+#include "base/crypto.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +15,11 @@ static link_set bit(uint8_t link)
 	return (link_set)(link < LINK_SLOTS ? 1u << link : 0);
 }
 
-void wants_init(struct wants *w, uint32_t max)
+void wants_init(struct wants *w, uint32_t max, uint64_t secret)
 {
 	memset(w, 0, sizeof *w);
 	w->max = max;
+	w->secret = secret;
 }
 
 void wants_free(struct wants *w)
@@ -106,13 +109,20 @@ struct want *wants_next(const struct wants *w)
 
 /* --- runs and their lists --------------------------------------------- */
 
+/* Whoever announces chooses the identity. */
+static unsigned id_hash(const struct wants *w, const struct identity *id)
+{
+	return (unsigned)hash_keyed(w->secret, id, IDENTITY_BYTES);
+}
+
 static struct wanted_run *find_run(const struct wants *w,
 				   const struct identity *id)
 {
 	struct wanted_run *r = NULL;
 
 	if (w->n > 0)
-		HASH_FIND(hh, w->runs, id, IDENTITY_BYTES, r);
+		HASH_FIND_BYHASHVALUE(hh, w->runs, id, IDENTITY_BYTES,
+				      id_hash(w, id), r);
 	return r;
 }
 
@@ -123,7 +133,8 @@ static struct wanted_run *add_run(struct wants *w, const struct identity *id)
 	if (r == NULL)
 		return NULL;
 	r->id = *id;
-	HASH_ADD_KEYPTR(hh, w->runs, &r->id, IDENTITY_BYTES, r);
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, w->runs, &r->id, IDENTITY_BYTES,
+				    id_hash(w, id), r);
 	if (r->count == UINT_MAX) { /* uthash had no memory */
 		free(r);
 		return NULL;

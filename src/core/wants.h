@@ -56,13 +56,14 @@ struct wanted_run {
 };
 
 struct wants {
-	struct wanted_run *runs; /* uthash head */
+	struct wanted_run *runs; /* uthash head, by hash_keyed of the id */
 	struct want **heap;      /* by due_ms */
 	struct want *line;       /* utlist head */
 	uint32_t n, cap;
 	uint32_t made[LINK_SLOTS]; /* on behalf of that link */
 	uint32_t max;
 	uint64_t numbers;
+	uint64_t secret;
 };
 
 /* An announcement: by whom, when to look at what is new, and what to ask. */
@@ -74,7 +75,8 @@ struct announcement {
 	int64_t due_ms;
 };
 
-void wants_init(struct wants *w, uint32_t max);
+/* secret: a random number that nobody knows. */
+void wants_init(struct wants *w, uint32_t max, uint64_t secret);
 void wants_free(struct wants *w);
 
 /* Notes that a.link has first .. last; `here` is what need not come (may be

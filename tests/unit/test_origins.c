@@ -39,7 +39,7 @@ static void a_run_is_found_by_address_and_incarnation(void **state)
 	struct identity other = id_of(1);
 
 	(void)state;
-	origins_init(&o, 10);
+	origins_init(&o, 10, 42);
 	assert_null(find(&o, 1));
 	r = add(&o, 1);
 	assert_ptr_equal(find(&o, 1), r);
@@ -58,7 +58,7 @@ static void bytes_of_padding_do_not_matter(void **state)
 	struct origin *r;
 
 	(void)state;
-	origins_init(&o, 10);
+	origins_init(&o, 10, 42);
 	r = add(&o, 4);
 	memset(&dirty, 0xee, sizeof dirty);
 	dirty.incarnation = r->id.incarnation;
@@ -74,7 +74,7 @@ static void no_number_is_given_twice(void **state)
 	uint64_t first;
 
 	(void)state;
-	origins_init(&o, 10);
+	origins_init(&o, 10, 42);
 	r = add(&o, 1);
 	first = r->number;
 	origins_remove(&o, r);
@@ -89,7 +89,7 @@ static void only_of_too_many_the_longest_idle_has_to_go(void **state)
 	struct origins o;
 
 	(void)state;
-	origins_init(&o, 3);
+	origins_init(&o, 3, 42);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_null(origins_surplus(&o));
 		add(&o, i);
@@ -109,7 +109,7 @@ static void a_pinned_run_never_has_to_go(void **state)
 	struct origins o;
 
 	(void)state;
-	origins_init(&o, 2);
+	origins_init(&o, 2, 42);
 	add(&o, 0)->pinned = true;
 	add(&o, 1);
 	assert_ptr_equal(origins_surplus(&o), find(&o, 1));
@@ -128,7 +128,7 @@ static void random_use_agrees_with_a_naive_model(void **state)
 
 	(void)state;
 	rng_init(&rng, 12);
-	origins_init(&o, MAX);
+	origins_init(&o, MAX, 42);
 	for (unsigned i = 0; i < 20000; i++) {
 		unsigned k = (unsigned)rng_below(&rng, IDS), idle = IDS;
 		struct origin *r = find(&o, k), *gone;
@@ -169,7 +169,7 @@ static void without_memory_there_is_no_record(void **state)
 
 	(void)state;
 	for (long left = 0; left < 3; left++) {
-		origins_init(&o, 10);
+		origins_init(&o, 10, 42);
 		scarce_after(left, false);
 		assert_null(origins_add(&o, &id));
 		assert_int_equal(scarce_end(), 1);
@@ -182,6 +182,33 @@ static void without_memory_there_is_no_record(void **state)
 	}
 }
 
+/* What somebody can find who knows the table but not its secret: identities
+ * that the hash of uthash itself puts into one of 1,024 places. */
+static void crafted_identities_do_not_meet_in_one_place(void **state)
+{
+	struct identity id = { .addr = { .family = ADDR_V4, .port = 5000 } };
+	unsigned longest = 0, made = 0;
+	struct origins o;
+	(void)state;
+
+	origins_init(&o, 10000, 42);
+	while (made < 4000) {
+		unsigned hash;
+
+		id.incarnation++;
+		HASH_JEN(&id, IDENTITY_BYTES, hash);
+		if ((hash & 1023) != 0)
+			continue;
+		assert_non_null(origins_add(&o, &id));
+		made++;
+	}
+	for (unsigned i = 0; i < o.table->hh.tbl->num_buckets; i++)
+		if (o.table->hh.tbl->buckets[i].count > longest)
+			longest = o.table->hh.tbl->buckets[i].count;
+	assert_in_range(longest, 1, 40);
+	origins_free(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +219,7 @@ int main(void)
 		cmocka_unit_test(a_pinned_run_never_has_to_go),
 		cmocka_unit_test(random_use_agrees_with_a_naive_model),
 		cmocka_unit_test(without_memory_there_is_no_record),
+		cmocka_unit_test(crafted_identities_do_not_meet_in_one_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@ struct desk {
 
 static void open_desk(struct desk *d, uint64_t count_max, uint64_t bytes_max)
 {
-	origins_init(&d->origins, 100);
+	origins_init(&d->origins, 100, 42);
 	store_init(&d->store, count_max, bytes_max, 42);
 	for (unsigned i = 0; i < RUNS; i++) {
 		struct identity id = { .incarnation = 1,
@@ -384,7 +384,7 @@ static void without_memory_for_one_more_run_the_others_stay(void **state)
 	struct frame *f = frame_new(10);
 
 	(void)state;
-	origins_init(&o, 100);
+	origins_init(&o, 100, 42);
 	store_init(&s, 100, 100000, 5);
 	for (unsigned i = 0; i < COUNT_OF(run); i++) {
 		struct identity who = { .incarnation = i + 1 };

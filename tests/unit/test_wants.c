@@ -123,6 +123,16 @@ static void check_all(const struct wants *w)
 	check_line(w);
 }
 
+static const struct wanted_run *run_of(const struct wants *w,
+				       const struct identity *id)
+{
+	const struct wanted_run *r = w->runs;
+
+	while (r != NULL && !identity_equal(&r->id, id))
+		r = r->hh.next;
+	return r;
+}
+
 /* The wants of run 0 as text: "1-3a 4-6aB" is 1 .. 3 announced by link 0, and
  * 4 .. 6 by 0 and 1, the latter denied since. */
 static void check_text(const struct wants *w, const char *expected)
@@ -133,7 +143,7 @@ static void check_text(const struct wants *w, const char *expected)
 	const struct wanted_run *r = NULL;
 
 	check_all(w);
-	HASH_FIND(hh, w->runs, &run, IDENTITY_BYTES, r);
+	r = run_of(w, &run);
 	for (const struct want *t = r ? r->first : NULL; t; t = t->next) {
 		n += (size_t)snprintf(text + n, sizeof text - n, "%s%u-%u",
 				      n ? " " : "", (unsigned)t->first,
@@ -159,7 +169,7 @@ static void what_is_announced_first_is_one_want(void **state)
 	struct want *t;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	assert_null(wants_next(&w));
 	assert_null(find(&w, 1));
 	assert_true(say_has(&w, &run, 3, 12, &a));
@@ -182,7 +192,7 @@ static void a_second_source_cuts_where_its_range_ends(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	assert_true(announce(&w, A, 1, 10));
 	assert_true(announce(&w, B, 4, 6));
 	check_text(&w, "1-3a 4-6ab 7-10a");
@@ -200,7 +210,7 @@ static void a_range_over_several_wants_fills_what_is_between(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	assert_true(announce(&w, A, 8, 9));
 	assert_true(announce(&w, A, 3, 4)); /* in any order */
 	assert_true(announce(&w, B, 1, 12));
@@ -213,7 +223,7 @@ static void ranges_that_touch_stay_apart(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	assert_true(announce(&w, A, 5, 6));
 	assert_true(announce(&w, A, 7, 8));
 	assert_true(announce(&w, A, 4, 4));
@@ -229,7 +239,7 @@ static void the_widest_range_is_one_want(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	assert_true(announce(&w, A, 1, last));
 	assert_int_equal(w.n, 1);
 	assert_true(announce(&w, B, last, last));
@@ -249,7 +259,7 @@ static void runs_have_nothing_in_common(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	assert_true(say_has(&w, &run[0], 1, 10, &a));
 	assert_true(say_has(&w, &run[1], 4, 6, &a));
 	check_text(&w, "1-10a");
@@ -267,7 +277,7 @@ static void a_hurried_source_brings_the_time_forward_never_back(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	announce_at(&w, A, 1, 9, 500);
 	announce_at(&w, B, 1, 9, 700);
 	assert_int_equal(find(&w, 1)->due_ms, 500);
@@ -288,7 +298,7 @@ static void who_announces_again_has_it_again(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	announce(&w, A, 1, 9);
 	deny(&w, A, 1, 9, 50);
 	find(&w, 1)->hopeless_ms = 50;
@@ -308,7 +318,7 @@ static void a_guess_is_no_announcement(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	assert_true(say_has(&w, &run, 1, 9, &a));
 	check_text(&w, "1-9");
 	assert_int_equal(find(&w, 1)->guessed, 1u << A);
@@ -346,7 +356,7 @@ static void a_gap_is_what_is_not_wanted_yet(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	check_gap(&w, 3, 8, 3, 8);
 	announce(&w, A, 5, 6);
 	announce(&w, A, 7, 9);
@@ -370,7 +380,7 @@ static void what_came_leaves_its_want(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	announce(&w, A, 1, 9);
 	assert_int_equal(wants_take(&w, find(&w, 1), 1), 1);
 	check_text(&w, "2-9a");
@@ -398,7 +408,7 @@ static void both_halves_go_on_as_the_whole_was(void **state)
 	struct want *t;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	announce_at(&w, A, 1, 9, 400);
 	announce_at(&w, B, 1, 9, 400);
 	deny(&w, B, 1, 9, 400);
@@ -428,7 +438,7 @@ static void a_split_cuts_off_what_follows(void **state)
 	struct want *rest;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	announce(&w, A, 11, 20);
 	announce(&w, A, 30, 30);
 	rest = wants_split(&w, find(&w, 11), 3);
@@ -445,7 +455,7 @@ static void who_has_not_got_a_part_is_asked_for_the_others_only(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	announce_at(&w, A, 1, 9, 500);
 	announce_at(&w, B, 1, 9, 500);
 	find(&w, 1)->asked = B;
@@ -466,7 +476,7 @@ static void who_announced_nothing_denies_nothing(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	announce_at(&w, A, 1, 9, 500);
 	deny(&w, B, 2, 5, 80);
 	deny(&w, A, 10, 500, 80);
@@ -480,7 +490,7 @@ static void a_lost_link_has_nothing_and_is_asked_nothing(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	announce_at(&w, A, 1, 3, 500); /* A alone */
 	announce_at(&w, A, 4, 6, 500); /* both, A is asked */
 	announce_at(&w, B, 4, 6, 500);
@@ -510,7 +520,7 @@ static void each_link_has_a_limit_of_its_own(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, 3);
+	wants_init(&w, 3, 42);
 	for (uint64_t i = 1; i <= 5; i++)
 		assert_int_equal(announce(&w, A, 10 * i, 10 * i + 1), i <= 3);
 	check_text(&w, "10-11a 20-21a 30-31a");
@@ -530,7 +540,7 @@ static void a_refused_run_leaves_nothing_behind(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, 1);
+	wants_init(&w, 1, 42);
 	announce(&w, A, 1, 1);
 	for (unsigned i = 1; i < 100; i++) {
 		struct identity run = run_id(i);
@@ -549,7 +559,7 @@ static void a_run_with_too_many_pieces_is_cut_no_more(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	for (uint64_t i = 1; i <= WANTS_PER_RUN; i++)
 		assert_true(
 			announce(&w, (uint8_t)(4 + i % 4), 10 * i, 10 * i + 4));
@@ -575,7 +585,7 @@ static void one_wide_range_over_a_full_run_ends_in_time(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	for (uint64_t i = 1; i <= WANTS_PER_LINK; i++)
 		assert_true(announce(&w, A, 10 * i, 10 * i));
 	/* One in each gap, and there is no room for the last of them. */
@@ -593,7 +603,7 @@ static void in_a_crowd_what_is_alike_becomes_one(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	for (uint64_t i = 1; i <= 3000; i++)
 		assert_true(announce(&w, A, i, i));
 	assert_int_equal(w.n, WANTS_CROWD);
@@ -615,7 +625,7 @@ static void the_one_that_is_due_first_is_next(void **state)
 	struct rng r;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	rng_init(&r, 3);
 	for (uint64_t i = 1; i <= COUNT; i++)
 		announce_at(&w, A, 2 * i, 2 * i, 1000);
@@ -640,7 +650,7 @@ static void who_waits_longer_stands_further_to_the_front(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	for (uint64_t i = 1; i <= 5; i++) {
 		announce(&w, A, 2 * i, 2 * i);
 		wants_line_up(&w, find(&w, 2 * i));
@@ -665,7 +675,7 @@ static void a_piece_of_who_waits_does_not_wait(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	announce(&w, A, 1, 9);
 	wants_line_up(&w, find(&w, 1));
 	assert_int_equal(wants_take(&w, find(&w, 5), 5), 1);
@@ -684,7 +694,7 @@ static void what_overlaps_is_found_and_trimmed(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	announce(&w, A, 10, 19);
 	announce(&w, A, 30, 39);
 	assert_null(wants_overlapping(&w, &run, 1, 9));
@@ -843,7 +853,7 @@ static void model_check(const struct model *m)
 		const struct want *t;
 		struct identity id = run_id(run);
 
-		HASH_FIND(hh, m->w.runs, &id, IDENTITY_BYTES, r);
+		r = run_of(&m->w, &id);
 		t = r != NULL ? r->first : NULL;
 		for (uint64_t i = 1; i <= SEQS; i++) {
 			const struct cell *c = &m->v[run][i];
@@ -868,7 +878,7 @@ static void model_run(uint64_t seed, uint32_t max, unsigned widest)
 	struct model *m = calloc(1, sizeof *m);
 
 	assert_non_null(m);
-	wants_init(&m->w, max);
+	wants_init(&m->w, max, 42);
 	rng_init(&m->r, seed);
 	m->exact = max == PLENTY;
 	for (unsigned i = 0; i < 20000; i++) {
@@ -921,7 +931,7 @@ static void without_memory_less_is_wanted_and_the_rest_stays_whole(void **state)
 			struct wants w;
 			bool failed;
 
-			wants_init(&w, PLENTY);
+			wants_init(&w, PLENTY, 42);
 			for (unsigned i = 0; i < before; i++)
 				announce(&w, A, 100 * i + 10, 100 * i + 50);
 			scarce_after(left, false);
@@ -954,7 +964,7 @@ static void without_memory_the_rest_behind_a_message_is_forgotten(void **state)
 	struct wants w;
 
 	(void)state;
-	wants_init(&w, PLENTY);
+	wants_init(&w, PLENTY, 42);
 	announce(&w, A, 1, 9);
 	t = find(&w, 5);
 	scarce_after(0, true);
