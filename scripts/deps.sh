@@ -4,7 +4,7 @@
 # usage: scripts/deps.sh [--test]
 #   --test   also what scripts/test.sh needs: cmocka, pytest, clang with the
 #            runtimes of its sanitizers and llvm-cov, ip and nft for networks
-#            of its own
+#            of its own; on Debian dpkg-source, for the source of cJSON
 #
 # Says nothing and changes nothing when all is there. Installs with apt-get,
 # dnf, apk or pacman, as root or through sudo; elsewhere it says what to
@@ -31,6 +31,7 @@ gcc-runtimes  gcc                         gcc,libasan,libubsan     gcc          
 clang-runtimes clang-runtimes             compiler-rt              compiler-rt             compiler-rt
 ip            iproute2                    iproute                  iproute2                iproute2
 nft           nftables                    nftables                 nftables                nftables
+dpkg-source   dpkg-dev                    -                        -                       -
 '
 
 say() { printf 'deps: %s\n' "$*" >&2; }
@@ -63,6 +64,9 @@ have() {
 	pytest) test_python >/dev/null ;;
 	llvm-cov) command -v "$(clang -print-prog-name=llvm-cov)" >/dev/null ;;
 	clang | ip | nft) command -v "$1" >/dev/null ;;
+	dpkg-source) # of Debian alone
+		! command -v apt-get >/dev/null ||
+			command -v dpkg-source >/dev/null ;;
 	gcc-runtimes) compiles gcc -fsanitize=address,undefined ;;
 	clang-runtimes)
 		compiles clang -fsanitize=address,undefined &&

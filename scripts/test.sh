@@ -3,10 +3,11 @@
 #
 # usage: scripts/test.sh [--full]
 #   (quick)  gcc build, the checks of the house, all unit and system tests, a
-#            fixed sweep of simulated networks; under 8 minutes on 2 cores
-#   --full   the same with the long system tests and more simulated networks;
-#            then clang, gcc's address and undefined-behavior sanitizers,
-#            clang's thread sanitizer; under 45 minutes
+#            fixed sweep of simulated networks, 10 s of fuzzing for each target;
+#            under 8 minutes on 2 cores
+#   --full   the same with the long system tests, more simulated networks and
+#            longer fuzzing; then clang, gcc's address and undefined-behavior
+#            sanitizers, clang's thread sanitizer; under 45 minutes
 #
 # Warnings are errors. Every build has its own place, build/NAME, so bin/ and
 # whatever runs from it stay as they are. The first failure is printed and
@@ -19,6 +20,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 UNIT_SECONDS=60     # one unit test program, on a plain build
 SYSTEM_SECONDS=1500 # all system tests of one build; each has its own limit
 SLOW=5              # how much slower a sanitizer makes everything
+declare -A FUZZ_SECONDS=([quick]=10 [full]=30) # for each target
 
 export PYTHONDONTWRITEBYTECODE=1
 # 99 is no status of ours: a report can never pass for an expected failure.
@@ -120,7 +122,7 @@ build() {
 	local how=(WERROR=1)
 	[ $# = 2 ] || how=(SAN="$3" WARN=-w)
 	run make -s -j"$(nproc)" BUILD="build/$1" BIN="build/$1/bin" CC="$2" \
-		"${how[@]}" all unit sim
+		"${how[@]}" all unit sim replays
 }
 
 checks_test_themselves() {
@@ -156,6 +158,24 @@ unit() {
 			"$(grep -F '[  PASSED  ]' "$log")"
 	done
 	nothing_left
+}
+
+# replay NAME: the kept inputs of every fuzz target, as that build sees them.
+replay() {
+	local pack target files
+	for pack in tests/fuzz/corpus/*.pack; do
+		target=$(basename "$pack" .pack)
+		files=("$pack" "${pack%.pack}"/*)
+		[ -e "${files[1]}" ] || files=("$pack")
+		printf '%-16s ' "$target"
+		run "${wrap[@]}" timeout -k 5 $((UNIT_SECONDS * ${SEEDPEER_SLOW-1})) \
+			build/"$1"/fuzz/replay_"$target" "${files[@]}" || return 1
+	done
+}
+
+# fuzz SECONDS: of each target, a core for each.
+fuzz() {
+	run scripts/fuzz.sh "$1"
 }
 
 # networks NAME ARGUMENTS...: simulated ones; a failure names its number.
@@ -195,6 +215,7 @@ sanitized() {
 	stage "build with $2, $3" build "$1" "$2" "$3"
 	export SEEDPEER_SLOW=$SLOW
 	stage "unit tests ($3)" unit "$1"
+	stage "fuzz inputs replayed ($3)" replay "$1"
 	[ "$1" = tsan ] || stage "simulated networks ($3)" networks "$1" --fixed
 	stage "a hostile world ($3)" system "$1" tests/hostile
 	stage "system tests ($3)" system "$1" tests/system
@@ -210,15 +231,14 @@ settle_addresses() {
 	fi
 }
 
-# Stages to come (fuzzing) are functions like those above, called from quick()
-# for their short and from full() for their long form.
-
 quick() {
 	stage 'build with gcc' build gcc gcc
 	stage 'the checks find breaches' checks_test_themselves
 	stage 'core is pure' run scripts/check-core.sh build/gcc
 	stage 'rooms and lengths' run scripts/check-layers.sh
 	stage 'unit tests' unit gcc
+	stage 'fuzz inputs replayed' replay gcc
+	stage 'fuzzing' fuzz "${FUZZ_SECONDS[$tier]}"
 	stage 'simulated networks' networks gcc --fixed
 	stage 'a hostile world' system gcc tests/hostile
 	stage 'system tests' system gcc tests/system
@@ -230,6 +250,7 @@ full() {
 	stage 'build with clang' build clang clang
 	stage 'core is pure (clang)' run scripts/check-core.sh build/clang
 	stage 'unit tests (clang)' unit clang
+	stage 'fuzz inputs replayed (clang)' replay clang
 	stage 'coverage' run scripts/coverage.sh
 	stage 'system tests (clang)' system clang tests/system -k 'not v6'
 	sanitized asan gcc address,undefined

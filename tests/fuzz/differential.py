@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The pre-scan against Python's json module, on millions of texts.
 
-usage: differential.py LIBRARY [--runs N] [--seconds S] [--seed K] [FILE...]
+usage: differential.py LIBRARY [--runs N | --seconds S] [--seed K]
+                       [--finding FILE] [FILE...]
 
 LIBRARY is differ.c, built by `make fuzzers`. It mutates the samples below, and
 the inputs of FILEs (a .pack of the frame target), and says what the scan, cJSON
@@ -13,7 +14,8 @@ and the codec make of each. What must hold:
 * What the codec decodes says, encoded again, the same as the text did.
 
 Strict json: UTF-8, no key twice in one object, no NaN, nothing around it.
-Ends with status 1 at the first finding, and prints how to repeat it.
+Ends with status 1 at the first finding, and leaves its text in a file, which
+may be given as FILE. Without --runs and --seconds: only the texts as they are.
 """
 import argparse
 import ctypes
@@ -226,8 +228,16 @@ class Library:
         return next(self.cases(1, ctypes.string_at(data, end)))
 
 
+def is_object(text):
+    try:
+        return isinstance(decode(text.decode()), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def bodies(path):
-    """Of a corpus of the frame target; a file of another name is a text."""
+    """The good ones of a corpus of the frame target; a file of another name
+    is a text."""
     data = pathlib.Path(path).read_bytes()
     if not path.endswith(".pack"):
         return [data]
@@ -236,7 +246,7 @@ def bodies(path):
         n = int.from_bytes(data[:4], "big")
         found += data[5:4 + n].split(b"\xff")
         data = data[4 + n:]
-    return [b for b in found if 1 < len(b) < 2000]
+    return [b for b in found if 10 < len(b) < 2000 and is_object(b)]
 
 
 def main():
@@ -246,7 +256,8 @@ def main():
     parser.add_argument("--runs", type=int, default=None)
     parser.add_argument("--seconds", type=float, default=None)
     parser.add_argument("--seed", type=int, default=1)
-    args = parser.parse_args()
+    parser.add_argument("--finding", default="differential-text")
+    args = parser.parse_intermixed_args()
     library = Library(args.library, args.seed)
     texts = [s.encode() for s in SAMPLES]
     for path in args.files:
@@ -264,11 +275,10 @@ def main():
             refused[case[3]] = refused.get(case[3], 0) + 1
         wrong = judge(*case)
         if wrong is not None:
-            print(f"differential: {wrong}\n  text: {case[0]!r}\n"
-                  f"  case {done} of --seed {args.seed}; to repeat it, put the "
-                  "text into a file and give that instead of others")
-            pathlib.Path("finding-differential").write_bytes(case[0])
-            sys.exit(1)
+            pathlib.Path(args.finding).write_bytes(case[0])
+            sys.exit(f"differential: {wrong}\n  {case[0]!r}\n"
+                     f"  text {done} of --seed {args.seed}, now in "
+                     f"{args.finding}")
 
     for text in texts:
         look(library.one(text))
