@@ -50,6 +50,7 @@ apt=(apt-get -q -o "Dir::Etc::sourcelist=$work/sources.list"
 	-o Acquire::http::Timeout=20 -o Acquire::Retries=1)
 cd "$work"
 "${apt[@]}" update >log 2>&1 || no "$(tail -n 1 log)"
+compgen -G 'lists/*_Sources*' >list || no "$(grep -m 1 '^[EW]:' log)"
 "${apt[@]}" --download-only source "cjson=$version" >log 2>&1 ||
 	no "$(tail -n 1 log)"
 dpkg-source -x cjson_*.dsc source >log 2>&1 || no "$(tail -n 1 log)"

@@ -52,6 +52,19 @@ static void check_message(struct buf *message, const char *name)
 	check_reason(text);
 }
 
+/* Where a key is set that the text was accepted with. */
+static void check_lines(const char *text, size_t n)
+{
+	static const char *const settings[] = { "gossip.max_data", "seeds.a",
+						"log.level" };
+	unsigned lines = 1;
+
+	for (size_t i = 0; i < n; i++)
+		lines += text[i] == '\n';
+	for (size_t i = 0; i < COUNT_OF(settings); i++)
+		assert_in_range(config_line_of(text, n, settings[i]), 0, lines);
+}
+
 /* --- the three sources -------------------------------------------------- */
 
 static void read_text(struct config *c, const char *text, size_t n)
@@ -64,6 +77,7 @@ static void read_text(struct config *c, const char *text, size_t n)
 		check_same(c, &before);
 	} else {
 		assert_int_equal(message.len, 0);
+		check_lines(text, n);
 	}
 	buf_free(&message);
 }
@@ -159,6 +173,22 @@ static void check_printed(const struct config *c)
 	buf_free(&message);
 }
 
+/* The keys it blames are there to be changed. */
+static void check_fault(struct config *c, const struct config_fault *fault)
+{
+	struct config_fault again;
+	char text[CONFIG_SETTING_MAX + 2];
+	const char *why;
+
+	check_reason(fault->why);
+	for (size_t i = 0; i < 2 && fault->keys[i][0] != '\0'; i++) {
+		snprintf(text, sizeof text, "%s=?", fault->keys[i]);
+		assert_int_not_equal(config_set_text(c, text, &why),
+				     ERR_UNKNOWN);
+	}
+	assert_int_not_equal(config_check(c, &again), ERR_OK);
+}
+
 static void read_part(struct config *c, const uint8_t *part, size_t n)
 {
 	char text[PART_MAX + 1];
@@ -187,7 +217,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct tape in = { data, size };
 	static struct config c;
-	const char *why = NULL;
+	struct config_fault fault;
 
 	c = preset;
 	while (in.n > 0) {
@@ -198,11 +228,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		take_bytes(&in, n + 1, &all);
 	}
 	check_seeds(&c);
-	if (config_check(&c, &why) == ERR_OK) {
+	if (config_check(&c, &fault) == ERR_OK) {
 		assert_in_range(c.seed_count, 1, CONFIG_SEEDS_MAX);
 		check_printed(&c);
 	} else {
-		check_reason(why);
+		check_fault(&c, &fault);
 	}
 	return 0;
 }
