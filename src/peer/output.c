@@ -140,7 +140,8 @@ static void format_gap(struct output *o, const struct item *i)
 	complain("peer: %llu messages %s: %s seq %llu to %llu\n",
 		 (unsigned long long)range_size(r),
 		 i->nobody ? "lost in the network, nobody has them any more"
-			   : "not printed, stdout was not read",
+			   : "not printed, stdout was not read or "
+			     "memory is short",
 		 origin, (unsigned long long)r->first,
 		 (unsigned long long)r->last);
 }
@@ -257,6 +258,8 @@ void output_text(struct output *o, struct buf *b)
 {
 	struct item *i = calloc(1, sizeof *i);
 
+	if (i == NULL || b->failed)
+		complain("peer: no memory to show an answer\n");
 	mutex_lock(&o->mu);
 	if (i == NULL || b->failed || o->ended || o->closing ||
 	    o->bytes + b->len > o->config.max_bytes) {
@@ -293,8 +296,9 @@ static int64_t write_deadline(struct output *o)
 	return deadline;
 }
 
-/* Until stdout takes something, or the stop's deadline. */
-static bool wait_writable(struct output *o)
+/* Until stdout takes something: 0; ETIMEDOUT at the stop's deadline, or why
+ * waiting fails. */
+static int wait_writable(struct output *o)
 {
 	for (;;) {
 		struct pollfd fds[2] = { { .fd = o->fd, .events = POLLOUT },
@@ -307,12 +311,12 @@ static bool wait_writable(struct output *o)
 		if (n == 1) {
 			left = deadline - clock_ms();
 			if (left <= 0)
-				return false;
+				return ETIMEDOUT;
 		}
 		if (poll(fds, n, (int)left) < 0 && errno != EINTR)
-			return false;
+			return errno;
 		if (fds[0].revents != 0)
-			return true;
+			return 0;
 	}
 }
 
@@ -341,10 +345,15 @@ static bool write_out(struct output *o)
 
 	while (done < o->out.len) {
 		size_t n = o->out.len - done;
+		int error = wait_writable(o);
 		ssize_t w;
 
-		if (!wait_writable(o))
+		if (error == ETIMEDOUT)
 			break;
+		if (error != 0) {
+			end_output(o, error);
+			return false;
+		}
 		w = write_some(o, o->out.data + done,
 			       n < o->write_max ? n : o->write_max);
 		if (w >= 0) {
@@ -358,19 +367,52 @@ static bool write_out(struct output *o)
 	return o->out.len == 0;
 }
 
+/* There was no memory to format it. A message becomes a gap, there and on
+ * stderr, which needs none. */
+static void print_missed(struct output *o, const struct item *i)
+{
+	const struct msg_message *m;
+	struct item gap = { .kind = ITEM_GAP };
+	size_t before = o->out.len;
+
+	if (i->kind == ITEM_TEXT)
+		complain("peer: no memory to show %zu bytes\n", i->text.len);
+	if (i->kind != ITEM_MESSAGE)
+		return; /* a gap is on stderr already */
+	m = &i->parcel->msg.message;
+	gap.gap = (struct range){ m->origin, m->seq, m->seq };
+	mutex_lock(&o->mu);
+	o->lost++;
+	mutex_unlock(&o->mu);
+	format_gap(o, &gap);
+	if (o->out.failed)
+		o->out.len = before;
+	o->out.failed = false;
+}
+
 /* Formats one item; true once the wanted number of messages is printed. */
 static bool print_item(struct output *o, const struct item *i)
 {
+	size_t before = o->out.len;
+	bool last = false;
+
 	if (i->kind == ITEM_MESSAGE) {
 		output_format(&o->out, i->parcel, o->config.json, o->terminal);
-		o->printed++;
-		return o->printed == o->config.count;
-	}
-	if (i->kind == ITEM_TEXT)
+		if (!o->out.failed)
+			o->printed++;
+		last = o->printed == o->config.count;
+	} else if (i->kind == ITEM_TEXT) {
 		buf_add(&o->out, i->text.data, i->text.len);
-	else
+	} else {
 		format_gap(o, i);
-	return false;
+	}
+	if (o->out.failed) {
+		o->out.len = before;
+		o->out.failed = false;
+		print_missed(o, i);
+		return false;
+	}
+	return last;
 }
 
 static struct item *take_locked(struct output *o) NEEDS(o->mu)
@@ -422,10 +464,6 @@ static bool drain(struct output *o)
 		bool last = print_item(o, i);
 
 		item_free(i);
-		if (o->out.failed) { /* out of memory for one line */
-			buf_reset(&o->out);
-			continue;
-		}
 		if (o->out.len < WRITE_BYTES && !last)
 			continue;
 		if (!write_out(o))
