@@ -23,9 +23,9 @@ enum effect_kind {
 	EF_DELIVER, /* the message of this event is new: give it to the user */
 	EF_CHECK,   /* do bytes wait on this link? EV_CHECKED */
 	EF_WATCH,   /* EV_DRAINED once little is left to send on this link */
-	EF_LOST,    /* nobody has these messages any more: tell the user (R10) */
-	EF_SYNCED,  /* a neighbor has taken all that was published */
-	EF_FOUND,   /* the message that was asked for (EV_FIND) */
+	EF_LOST,   /* nobody has these messages any more: tell the user (R10) */
+	EF_SYNCED, /* a neighbor has taken all that was published */
+	EF_FOUND,  /* the message that was asked for (EV_FIND) */
 	EF_NOT_FOUND, /* nobody has it */
 	EF_JOINED,    /* the first round with the seeds is over */
 	EF_SETTLED,   /* and so are the first dials */
@@ -86,23 +86,23 @@ struct effect {
 /* Memory that the lists inside of effects point into; kept between steps. */
 struct effect_block;
 
+/* There is room for so many without any memory, half of it for effects that
+ * nobody repeats: links that end, verdicts, messages delivered. */
+#define EFFECTS_FIRST 64
+
 struct effects {
-	struct effect *v;
+	struct effect *v; /* first, or on the heap */
 	size_t n, cap;
 	struct effect_block *blocks; /* the one in use first */
 	struct effect_block *spare;
-	uint64_t dropped;    /* effects lost to a failed allocation, of a
-			      * step with more than were reserved */
+	/* Effects lost to a failed allocation. Of what was to be sent the shell
+	 * makes an EV_FULL; the rest has deadlines in the core. */
+	uint64_t dropped;
 	struct effect spill; /* where those are written */
+	struct effect first[EFFECTS_FIRST];
 };
 
-/* More than one step makes: answers to a getData come in up to 256 frames,
- * everything else in a few for each link. */
-#define EFFECTS_STEP 1024
-
 void effects_init(struct effects *e);
-/* Memory for n effects at once, so that none of them can get lost. */
-bool MUST_CHECK effects_reserve(struct effects *e, size_t n);
 void effects_free(struct effects *e);
 void effects_clear(struct effects *e);
 /* A zeroed effect of that kind, at the end of the list; never NULL. */

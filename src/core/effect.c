@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_EFFECTS 32
+#define KEPT (EFFECTS_FIRST / 2) /* for vital ones */
 #define BLOCK_BYTES 4096 /* a list that is longer gets a block of its own */
 
 struct effect_block {
@@ -16,6 +16,8 @@ struct effect_block {
 void effects_init(struct effects *e)
 {
 	memset(e, 0, sizeof *e);
+	e->v = e->first;
+	e->cap = EFFECTS_FIRST;
 }
 
 static void free_blocks(struct effect_block *b)
@@ -30,7 +32,8 @@ static void free_blocks(struct effect_block *b)
 
 void effects_free(struct effects *e)
 {
-	free(e->v);
+	if (e->v != e->first)
+		free(e->v);
 	free_blocks(e->blocks);
 	free_blocks(e->spare);
 	effects_init(e);
@@ -91,27 +94,35 @@ void *effects_room(struct effects *e, size_t bytes)
 	return room;
 }
 
-bool effects_reserve(struct effects *e, size_t n)
+static void grow(struct effects *e)
 {
-	struct effect *v;
+	size_t cap = e->cap * 2;
+	struct effect *old = e->v != e->first ? e->v : NULL;
+	struct effect *v = realloc(old, cap * sizeof *v);
 
-	if (n <= e->cap)
-		return true;
-	v = realloc(e->v, n * sizeof *v);
 	if (v == NULL)
-		return false;
+		return;
+	if (old == NULL)
+		memcpy(v, e->first, e->n * sizeof *v);
 	e->v = v;
-	e->cap = n;
-	return true;
+	e->cap = cap;
+}
+
+/* Would it be missed for good? What is sent is announced again, and a dial or
+ * a question that has no answer is repeated. */
+static bool is_vital(enum effect_kind kind)
+{
+	return kind != EF_SEND && kind != EF_SAY && kind != EF_DIAL &&
+	       kind != EF_SEED;
 }
 
 struct effect *effects_add(struct effects *e, enum effect_kind kind)
 {
 	struct effect *f = &e->spill;
-	bool room = e->n < e->cap ||
-		    effects_reserve(e, e->cap ? e->cap * 2 : FIRST_EFFECTS);
 
-	if (room)
+	if (e->n + KEPT >= e->cap)
+		grow(e);
+	if (e->n + (is_vital(kind) ? 0 : KEPT) < e->cap)
 		f = &e->v[e->n++];
 	else
 		e->dropped++;

@@ -446,15 +446,11 @@ enum err hub_new(struct hub **out, struct peer *p, const struct node_options *o)
 		return ERR_NOMEM;
 	h->peer = p;
 	h->node = node_new(o);
-	effects_init(&h->effects);
-	/* What the node decided is done: a link it gave up and we kept would
-	 * be a neighbor that nobody knows. Untouched it costs nothing. */
-	if (h->node == NULL || !effects_reserve(&h->effects, EFFECTS_STEP)) {
-		effects_free(&h->effects);
-		node_free(h->node);
+	if (h->node == NULL) {
 		free(h);
 		return ERR_NOMEM;
 	}
+	effects_init(&h->effects);
 	mutex_init(&h->mu);
 	cond_init(&h->tick);
 	cond_init(&h->changed);

@@ -399,6 +399,18 @@ static void after_effects_locked(struct hub *h, link_set quiet,
 		output_filled_locked(h, w);
 }
 
+/* Effects found no memory, and any link may miss something: each is told of
+ * everything once it has drained. */
+static void effects_dropped_locked(struct hub *h) NEEDS(h->mu)
+{
+	h->dropped = h->effects.dropped;
+	reject_note(&h->peer->rejects, REJECT_MEMORY, NULL,
+		    "no memory for what the node wants done");
+	for (unsigned i = 0; i < LINK_SLOTS; i++)
+		if (h->links[i] != NULL)
+			h->overflowed |= (link_set)(1u << i);
+}
+
 void hub_step_locked(struct hub *h, const struct event *ev,
 		     const struct subject *on, struct work *w)
 {
@@ -413,5 +425,7 @@ void hub_step_locked(struct hub *h, const struct event *ev,
 		else
 			apply_locked(h, e, on, w);
 	}
+	if (h->effects.dropped != h->dropped)
+		effects_dropped_locked(h);
 	after_effects_locked(h, quiet, waiting, w);
 }

@@ -12,6 +12,7 @@ struct hub {
 	struct node *node;              /* (n) */
 	struct effects effects;         /* (n) */
 	struct link *links[LINK_SLOTS]; /* (n) a reference each */
+	uint64_t dropped;      /* (n) effects, as far as that was dealt with */
 	link_set overflowed;   /* (n) EV_FULL is due after the effects */
 	bool output_filled;    /* (n) likewise EV_OUTPUT */
 	bool output_slow;      /* (n) as the node was told last */

@@ -93,67 +93,46 @@ static void a_small_room_is_taken_from_the_same_memory_again(void **state)
 static void what_finds_no_memory_is_counted_and_may_be_written_to(void **state)
 {
 	struct effects e;
-	struct effect *f;
+	struct effect *f = NULL;
 
 	(void)state;
 	effects_init(&e);
 	scarce_after(0, true);
-	f = effects_add(&e, EF_SAY);
-	assert_int_equal(f->kind, EF_SAY);
-	assert_int_equal(f->link, LINK_NONE);
-	f->links = 1; /* goes nowhere */
-	assert_int_equal(e.n, 0);
-	assert_int_equal(e.dropped, 1);
+	for (unsigned i = 0; e.dropped == 0; i++) {
+		assert_true(i <= EFFECTS_FIRST);
+		f = effects_add(&e, EF_SAY);
+		assert_int_equal(f->kind, EF_SAY);
+		assert_int_equal(f->link, LINK_NONE);
+		f->links = (link_set)(i + 1);
+	}
 	assert_null(effects_room(&e, 8));
 	scarce_end();
-	for (unsigned i = 0; i < 32; i++)
-		effects_add(&e, EF_REFUSE)->conn = i;
-	scarce_after(0, true);
-	effects_add(&e, EF_LEAVE);
-	scarce_end();
-	assert_int_equal(e.n, 32);
-	assert_int_equal(e.dropped, 2);
-	for (unsigned i = 0; i < 32; i++)
-		assert_int_equal(e.v[i].conn, i);
-	effects_add(&e, EF_LEAVE);
-	assert_int_equal(e.n, 33);
-	effects_free(&e);
-}
-
-/* What is kept for the next step is of the usual size. */
-static void
-a_large_room_is_not_put_into_the_memory_kept_for_small_ones(void **state)
-{
-	struct effects e;
-
-	(void)state;
-	effects_init(&e);
-	assert_non_null(effects_room(&e, 100));
-	effects_clear(&e);
-	memset(effects_room(&e, 50000), 7, 50000);
-	memset(effects_room(&e, 4096), 8, 4096);
-	effects_clear(&e);
-	memset(effects_room(&e, 4097), 9, 4097);
-	effects_free(&e);
-}
-
-static void what_was_reserved_cannot_get_lost(void **state)
-{
-	struct effects e;
-
-	(void)state;
-	effects_init(&e);
-	assert_true(effects_reserve(&e, 100));
-	assert_true(effects_reserve(&e, 10)); /* and not less than before */
-	scarce_after(0, true);
-	for (int i = 0; i < 100; i++)
-		effects_add(&e, EF_LEAVE);
-	assert_int_equal(e.dropped, 0);
-	effects_add(&e, EF_LEAVE);
+	for (unsigned i = 0; i < e.n; i++)
+		assert_int_equal(e.v[i].links, i + 1);
+	effects_add(&e, EF_SAY)->links = (link_set)(e.n + 1);
+	assert_int_equal(e.v[e.n - 1].links, e.n);
 	assert_int_equal(e.dropped, 1);
-	assert_false(effects_reserve(&e, 101));
-	scarce_end();
-	assert_int_equal(e.n, 100);
+	effects_free(&e);
+}
+
+static void what_nobody_repeats_has_room_without_memory(void **state)
+{
+	struct effects e;
+
+	(void)state;
+	effects_init(&e);
+	scarce_after(0, true);
+	for (unsigned i = 0; i < 1000; i++)
+		effects_add(&e, EF_SEND);
+	assert_true(e.dropped > 900);
+	e.dropped = 0;
+	for (unsigned i = 0; i < LINK_SLOTS; i++)
+		effects_add(&e, EF_UNLINK)->link = (uint8_t)i;
+	effects_add(&e, EF_LEAVE);
+	assert_int_equal(e.dropped, 0);
+	assert_int_equal(e.v[e.n - 1].kind, EF_LEAVE);
+	assert_int_equal(e.v[e.n - 2].link, LINK_SLOTS - 1);
+	assert_true(scarce_end() > 0);
 	effects_free(&e);
 }
 
@@ -168,9 +147,7 @@ int main(void)
 			a_small_room_is_taken_from_the_same_memory_again),
 		cmocka_unit_test(
 			what_finds_no_memory_is_counted_and_may_be_written_to),
-		cmocka_unit_test(
-			a_large_room_is_not_put_into_the_memory_kept_for_small_ones),
-		cmocka_unit_test(what_was_reserved_cannot_get_lost),
+		cmocka_unit_test(what_nobody_repeats_has_room_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
