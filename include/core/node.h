@@ -39,6 +39,8 @@ struct node_stats {
 	uint64_t lost, conflicts, have_sent, getdata_sent, prunes, grafts;
 	uint64_t deaths_reported;
 	uint64_t rejected; /* frames that made no sense here */
+	uint64_t starved;  /* messages not taken for want of memory; those of
+			    * others are asked for again */
 	uint64_t store_messages, store_bytes;
 };
 
@@ -53,7 +55,8 @@ void node_step(struct node *n, int64_t now_ms, const struct event *ev,
 int64_t node_deadline_ms(const struct node *n);
 
 const struct identity *node_self(const struct node *n);
-/* Sequence number the next EV_PUBLISH must carry. */
+/* Sequence number the next EV_PUBLISH must carry. It stays the same when there
+ * was no memory for the last one: that was not published. */
 uint64_t node_next_seq(const struct node *n);
 /* R8: is this the id of a message seen lately? Then it need not be parsed. */
 bool node_has_seen(const struct node *n, const struct hash *id);

@@ -60,8 +60,8 @@ struct origin *gossip_record(struct step *s, const struct identity *id)
 	return r;
 }
 
-/* Notes a new message everywhere. Nothing is noted when memory is short: the
- * message may then come again by another way. */
+/* Notes a new message everywhere, or, for want of memory, nowhere: then it is
+ * as if it had not come, and can come again. */
 static bool take(struct step *s, struct origin *r, uint64_t seq,
 		 struct frame *f, const struct hash *id, uint8_t hops)
 {
@@ -72,9 +72,11 @@ static bool take(struct step *s, struct origin *r, uint64_t seq,
 		return false;
 	if (closed.first != 0)
 		pull_lost(s, r, closed.first, closed.last);
-	/* Both only save work or help others: without memory we go on. */
-	(void)!seen_add(&g->seen, id);
-	(void)!store_put(&g->store, f, id, r, seq, hops);
+	/* What others cannot get from us might be lost to them. */
+	if (store_put(&g->store, f, id, r, seq, hops) == ERR_NOMEM &&
+	    ranges_remove(&r->covered, seq) == ERR_OK)
+		return false;
+	(void)!seen_add(&g->seen, id); /* only saves work */
 	r->active_ms = s->now;
 	origins_touch(&g->origins, r);
 	return true;
@@ -127,16 +129,17 @@ void gossip_on_publish(struct step *s, const struct ev_publish *ev)
 	struct node *n = s->n;
 	struct origin *r = gossip_record(s, &n->self);
 	struct frame_head head = { 0 };
-	link_set sent = tree_usable(n);
+	link_set sent;
 
 	/* The first message of a run goes everywhere and grows its tree. */
 	if (ev->msg->seq == 1 && ev->frame->body_bytes <= SPREAD_BYTES)
 		head.flags = FRAME_SPREAD;
+	if (r == NULL || !take(s, r, ev->msg->seq, ev->frame, ev->id, 0)) {
+		n->stats.starved++;
+		return;
+	}
 	n->stats.published++;
-	if (r != NULL && take(s, r, ev->msg->seq, ev->frame, ev->id, 0))
-		sent = spread(s, r, ev->msg->seq, ev->frame, &head, 0);
-	else /* without a record others get it all the same */
-		gossip_send(s, sent, ev->frame, head.flags, 0);
+	sent = spread(s, r, ev->msg->seq, ev->frame, &head, 0);
 	sync_queued(s, sent, ev->msg->seq);
 }
 
@@ -169,6 +172,12 @@ static void on_covered(struct step *s, struct origin *r, uint8_t slot,
 	tree_on_duplicate(s, r, slot, f->head.flags);
 }
 
+static void not_taken(struct step *s, uint8_t slot, const struct msg_message *m)
+{
+	s->n->stats.starved++;
+	pull_unnoted(s, slot, &m->origin, m->seq, m->seq);
+}
+
 static void on_news(struct step *s, struct origin *r, uint8_t slot,
 		    const struct ev_frame *f)
 {
@@ -180,8 +189,10 @@ static void on_news(struct step *s, struct origin *r, uint8_t slot,
 	link_set sent;
 
 	head.hops = (uint8_t)(head.hops + (head.hops < UINT8_MAX));
-	if (!take(s, r, m->seq, f->frame, f->id, head.hops))
+	if (!take(s, r, m->seq, f->frame, f->id, head.hops)) {
+		not_taken(s, slot, m);
 		return;
+	}
 	n->stats.delivered++;
 	n->stats.recovered += recovery;
 	effects_add(s->out, EF_DELIVER);
@@ -221,6 +232,8 @@ void gossip_on_message(struct step *s, uint8_t slot, const struct ev_frame *f)
 			r = gossip_record(s, &m->origin);
 		if (r != NULL)
 			on_news(s, r, slot, f);
+		else
+			not_taken(s, slot, m);
 	}
 }
 

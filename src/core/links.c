@@ -77,6 +77,7 @@ uint8_t link_add(struct step *s, const struct identity *id, bool dialed,
 		.lazy_until = s->now,
 		.asked_ms = NEVER_ASKED_MS,
 		.again_ms = NEVER_ASKED_MS,
+		.unnoted_ms = NEVER_ASKED_MS,
 		.told_ms = NEVER_ASKED_MS,
 		.fed_ms = NEVER_ASKED_MS,
 	};

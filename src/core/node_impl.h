@@ -18,6 +18,7 @@
 #define ALIASES_CAP 8      /* other addresses at which I met myself */
 #define DEATHS_CAP 64      /* waiting to be reported; more are dropped */
 #define FINDS_CAP 4        /* people waiting for a message by id */
+#define UNNOTED_CAP 4      /* ranges of a link; more, and it says all again */
 #define SPREAD_BYTES 16384 /* larger first messages are not worth a flood */
 #define ACTIVE_MS 60000    /* a run is active so long after a message */
 #define NEVER_MS INT64_MAX
@@ -66,6 +67,11 @@ struct link_state {
 	unsigned asked;     /* messages asked from it and not come yet */
 	int64_t asked_ms;   /* when it was last asked for any */
 	uint64_t brought;   /* bytes of what was asked of it and came */
+	/* messages it has that were not noted for want of memory, or of room;
+	 * tried again */
+	struct range unnoted[UNNOTED_CAP];
+	unsigned unnoted_n;
+	int64_t unnoted_ms; /* when that was tried last */
 	bool missed;        /* it has more than could be noted, */
 	int64_t again_ms;   /* and was asked about that last */
 	int64_t told_ms;    /* when it was last told of the whole store */
@@ -328,6 +334,10 @@ struct pulled {
 	bool graft;
 };
 
+/* The link has these messages, and they could not be noted, or not be noted as
+ * wanted: that is tried again in a moment. */
+void pull_unnoted(struct step *s, uint8_t slot, const struct identity *run,
+		  uint64_t first, uint64_t last);
 void pull_on_have(struct step *s, uint8_t slot, const struct msg_have *m);
 void pull_on_not_found(struct step *s, uint8_t slot,
 		       const struct range_list *ranges);

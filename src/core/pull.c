@@ -11,9 +11,10 @@
 #define FLOW_FLOOR 4096  /* each message counting as so much at least */
 #define AGAIN_MS 30000   /* what was refused is asked about anew after this */
 #define ASKS_AT_ONCE WINDOW
-#define ASK_RTTS 2         /* TO1 in round trips of the slowest link */
-#define HOLE_ASKS 10       /* R16: in TO1 */
-#define ROUND_MS 1000      /* all have been asked: once more after this, */
+#define ASK_RTTS 2     /* TO1 in round trips of the slowest link */
+#define HOLE_ASKS 10   /* R16: in TO1 */
+#define UNNOTED_MS 100 /* what was not noted is tried this often, at a tick */
+#define ROUND_MS 1000  /* all have been asked: once more after this, */
 #define ROUND_MAX_MS 30000 /* doubled up to this */
 #define BULK_MS 1000     /* old messages: no hurry to ask somebody else, too */
 #define HISTORY_MS 10000 /* catch_up = no: history comes within this */
@@ -341,6 +342,47 @@ static void ask_again(struct step *s)
 	}
 }
 
+/* --- what was not noted ----------------------------------------------- */
+
+void pull_unnoted(struct step *s, uint8_t slot, const struct identity *run,
+		  uint64_t first, uint64_t last)
+{
+	const struct wants *w = &s->n->gossip.wants;
+	struct link_state *l;
+
+	if (slot >= LINK_SLOTS)
+		return; /* others will say that they have it */
+	l = &s->n->links[slot];
+	if (l->unnoted_n < UNNOTED_CAP && last - first < WINDOW &&
+	    w->made[slot] < w->max)
+		l->unnoted[l->unnoted_n++] =
+			(struct range){ *run, first, last };
+	else
+		l->missed = true;
+}
+
+/* Wanted from the link that has it, as if it had announced it just now. */
+static void note_unnoted(struct step *s, uint8_t slot)
+{
+	struct link_state *l = &s->n->links[slot];
+	struct announcement a = { .link = slot, .due_ms = s->now };
+	unsigned looks = LOOKS, kept = 0;
+
+	if (s->now - l->unnoted_ms < UNNOTED_MS)
+		return;
+	l->unnoted_ms = s->now;
+	for (unsigned i = 0; i < l->unnoted_n; i++) {
+		const struct range *v = &l->unnoted[i];
+		struct origin *r = origins_find(&s->n->gossip.origins, &v->run);
+
+		if (!wants_announce(&s->n->gossip.wants, &v->run,
+				    r != NULL ? &r->covered : NULL, v->first,
+				    v->last, &a, &looks))
+			l->unnoted[kept++] = *v;
+	}
+	l->unnoted_n = kept;
+}
+
 void pull_pump(struct step *s)
 {
 	struct wants *w = &s->n->gossip.wants;
@@ -535,13 +577,13 @@ void pull_on_have(struct step *s, uint8_t slot, const struct msg_have *m)
 			bad |= v->last > s->n->stats.published;
 		else if (history)
 			skip(s, v);
-		else
-			refused |= !wants_announce(
-				&s->n->gossip.wants, &v->run,
-				r != NULL ? &r->covered : NULL, newest_part(v),
-				v->last, &a, &looks);
+		else if (!wants_announce(&s->n->gossip.wants, &v->run,
+					 r != NULL ? &r->covered : NULL,
+					 newest_part(v), v->last, &a, &looks)) {
+			refused = true;
+			pull_unnoted(s, slot, &v->run, newest_part(v), v->last);
+		}
 	}
-	s->n->links[slot].missed |= refused;
 	s->n->stats.rejected += bad || refused;
 	pull_pump(s);
 }
@@ -575,6 +617,9 @@ void pull_link_down(struct step *s, uint8_t slot)
 
 void pull_tick(struct step *s)
 {
+	for (uint8_t i = 0; i < LINK_SLOTS; i++)
+		if (s->n->links[i].up)
+			note_unnoted(s, i);
 	pull_pump(s);
 	ask_again(s);
 }

@@ -256,25 +256,28 @@ static link_set slots_locked(const struct work *w)
 	return set;
 }
 
-bool hub_publish(struct hub *h, struct parcel *p)
+enum err hub_publish(struct hub *h, struct parcel *p)
 {
 	struct event ev = { .kind = EV_PUBLISH,
 			    .publish = { .frame = p->frame,
 					 .id = &p->id,
 					 .msg = &p->msg.message } };
 	struct work w = { .n = 0 };
-	bool stopping;
+	enum err e = ERR_OK;
 
 	mutex_lock(&h->mu);
-	stopping = h->stopping;
-	if (!stopping) {
+	if (h->stopping) {
+		e = ERR_STOPPED;
+	} else {
 		hub_step_locked(h, &ev, &(struct subject){ .parcel = p }, &w);
 		h->published_to = slots_locked(&w);
+		if (node_next_seq(h->node) == p->msg.message.seq)
+			e = ERR_NOMEM;
 	}
 	mutex_unlock(&h->mu);
 	work_flush(&w);
 	work_release(&w);
-	return !stopping;
+	return e;
 }
 
 void hub_wait_room(struct hub *h)

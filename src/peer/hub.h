@@ -52,8 +52,9 @@ void hub_on_seed(struct hub *h, const struct ev_seed *ev);
 
 uint64_t hub_next_seq(struct hub *h);
 /* An own message with that seq. The caller holds publish_mu since
- * hub_next_seq. False: the peer is stopping and the message was not sent. */
-bool hub_publish(struct hub *h, struct parcel *p);
+ * hub_next_seq. ERR_STOPPED: the peer is stopping; ERR_NOMEM. Then the message
+ * was not sent. */
+enum err MUST_CHECK hub_publish(struct hub *h, struct parcel *p);
 /* Waits while a neighbor that was sent the last own message is far behind, at
  * most [gossip] publish_wait; then it is EV_FULL. The caller holds no lock. */
 void hub_wait_room(struct hub *h);

@@ -54,7 +54,6 @@ enum err publisher_send(struct peer *p, const void *data, size_t n, bool wait)
 				 .data_bytes = n,
 				 .base64 = codec_wants_base64(data, n) };
 	struct parcel *c = NULL;
-	bool sent = false;
 	enum err e;
 
 	if (n > p->config->gossip.data_max)
@@ -63,16 +62,13 @@ enum err publisher_send(struct peer *p, const void *data, size_t n, bool wait)
 	m.origin = hub_self(p->hub);
 	m.seq = hub_next_seq(p->hub);
 	e = make_parcel(&m, &c);
-	if (e == ERR_OK) {
-		sent = hub_publish(p->hub, c);
-		if (sent)
-			history_add(&p->history, c, true);
-	}
+	if (e == ERR_OK)
+		e = hub_publish(p->hub, c);
+	if (e == ERR_OK)
+		history_add(&p->history, c, true);
 	mutex_unlock(&p->publish_mu);
-	if (sent && wait)
+	if (e == ERR_OK && wait)
 		hub_wait_room(p->hub);
-	if (e == ERR_OK && !sent)
-		e = ERR_STOPPED;
 	if (e == ERR_OK)
 		log_published(p, &c->msg.message);
 	parcel_release(c);

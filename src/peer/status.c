@@ -37,9 +37,12 @@ static void gossip_figures(struct peer *p, struct buf *b)
 
 static void rejected(struct peer *p, struct buf *b)
 {
+	struct node_stats stats = hub_stats(p->hub);
+
 	buf_str(b, ",\"rejected\":{");
 	reject_print(&p->rejects, b);
-	number(b, "out_of_place", hub_stats(p->hub).rejected);
+	number(b, "out_of_place", stats.rejected);
+	number(b, "starved", stats.starved);
 	buf_char(b, '}');
 }
 

@@ -1,4 +1,5 @@
 #include "node_fixture.h"
+#include "scarce.h"
 
 #include "base/rng.h"
 
@@ -441,6 +442,71 @@ static void who_has_no_neighbor_publishes_for_later(void **state)
 	fixture_free(f);
 }
 
+/* --- memory runs out ---------------------------------------------------- */
+
+static void publish_letter(struct fixture *f, struct letter *l)
+{
+	step(f, &(struct event){ .kind = EV_PUBLISH,
+				 .publish = { .frame = l->frame,
+					      .id = &l->id,
+					      .msg = &l->msg.message } });
+}
+
+/* Each allocation it takes fails in turn. */
+static void what_finds_no_memory_is_not_published_and_may_be_again(void **state)
+{
+	long left = 0, failed;
+
+	(void)state;
+	do {
+		struct fixture *f = fixture_with_links(1);
+		uint64_t seq = node_next_seq(f->node);
+		struct letter l = letter_new(node_self(f->node), seq, "mine");
+
+		scarce_after(left++, false);
+		publish_letter(f, &l);
+		failed = scarce_end();
+		if (node_next_seq(f->node) == seq) {
+			assert_int_equal(node_stats(f->node).starved, 1);
+			publish_letter(f, &l);
+		}
+		letter_free(&l);
+		assert_int_equal(node_next_seq(f->node), seq + 1);
+		assert_int_equal(node_stats(f->node).store_messages, 1);
+		fixture_free(f);
+	} while (failed > 0);
+	assert_true(left > 4);
+}
+
+/* Nobody tells twice what he has: who was sent it and had no memory asks. */
+static void what_finds_no_memory_when_it_comes_is_asked_for(void **state)
+{
+	struct identity a = other_run(1);
+	unsigned asked = 0;
+	long left = 0, failed;
+
+	(void)state;
+	do {
+		struct fixture *f = fixture_with_links(1);
+		struct letter l = letter_new(&a, 1, "text");
+
+		scarce_after(left++, false);
+		hear_letter_as(f, 0, &l, 0, 0);
+		failed = scarce_end();
+		letter_free(&l);
+		if (effect_count(f, EF_DELIVER) == 0) {
+			assert_int_equal(node_stats(f->node).starved, 1);
+			while (said(f, MSG_GET_DATA) == NULL)
+				assert_true(tick_heard_until(f, EF_SAY, 6000));
+			assert_true(hear_recovery(f, 0, &a, 1));
+			asked++;
+		}
+		assert_int_equal(node_stats(f->node).delivered, 1);
+		fixture_free(f);
+	} while (failed > 0);
+	assert_true(asked > 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -471,6 +537,10 @@ int main(void)
 			a_first_message_of_more_than_16_kib_is_not_spread),
 		cmocka_unit_test(what_is_not_spread_follows_the_tree),
 		cmocka_unit_test(who_has_no_neighbor_publishes_for_later),
+		cmocka_unit_test(
+			what_finds_no_memory_is_not_published_and_may_be_again),
+		cmocka_unit_test(
+			what_finds_no_memory_when_it_comes_is_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
