@@ -31,16 +31,15 @@ def main():
         ready = select.select([tun, 0], [], [], left)[0]
         if 0 in ready:
             return
-        now = time.monotonic()
         while tun in ready:
             try:
                 packet = os.read(tun, 65536)
             except BlockingIOError:
                 break
             count += 1
-            due = now + delay + chance.uniform(-jitter, jitter)
+            due = time.monotonic() + delay + chance.uniform(-jitter, jitter)
             heapq.heappush(waiting, (due, count, packet))
-        while waiting and waiting[0][0] <= now:
+        while waiting and waiting[0][0] <= time.monotonic():
             try:
                 os.write(tun, heapq.heappop(waiting)[2])
             except OSError:
