@@ -1,6 +1,6 @@
 """Networks at their worst: cut in two, one way, half open, lossy, slow, out of order.
 
-Every peer and seed has a host of its own (town.py). Where there can be none, all of this
+Every peer and seed has a host of its own (traffic.py). Where there can be none, all of this
 is skipped and says why. SEEDPEER_FULL=1 runs the long ones and prints their figures.
 """
 
