@@ -7,7 +7,7 @@ import socket
 import time
 
 import client
-from hostile import BREACHES
+from frames import BREACHES
 
 PATIENCE = 2.0  # seconds for one connection
 

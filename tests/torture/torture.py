@@ -10,7 +10,7 @@ and then everything must be there once, in one network, with nothing left over (
 
 With root, ip and nft every peer and seed is a host of its own (tests/system/hosts.py);
 else all are on 127.0.0.1 and nothing is cut. SEEDPEER_BIN (default ./bin) holds the
-programs. exit status: 0 all was well, 1 something was not, 2 wrong usage.
+programs. exit status: 0 all was well, 1 something was not, 2 wrong usage, 130 interrupted.
 """
 
 import argparse
@@ -23,7 +23,8 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "system"))
+TESTS = Path(__file__).resolve().parent.parent
+sys.path[1:1] = [str(TESTS / "system"), str(TESTS / "hostile")]
 sys.dont_write_bytecode = True
 
 # 99 is no status of ours: a report can never pass for an expected failure.
@@ -234,11 +235,12 @@ def main():
     signal.signal(signal.SIGTERM, interrupt)
     directory = Path(tempfile.mkdtemp(prefix="torture-"))
     say(f"torture: random seed {o.seed}, {o.minutes:g} minutes, {net.BIN}")
-    problems = ["interrupted"]
     try:
         problems = torture(o, directory)
     except KeyboardInterrupt:
-        pass
+        shutil.rmtree(directory)
+        say("torture: interrupted")
+        return 130
     if problems:
         say("\n".join(["", *problems[:20]]))
         say(f"\nFAILED: {len(problems)} problems; logs are in {directory}. The same plan again:\n"
