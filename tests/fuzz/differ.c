@@ -106,6 +106,100 @@ static const char *const words[] = {
 	"E",
 };
 
+/* Values at and beyond the ends of what the protocol allows. */
+static const char *const values[] = {
+	"0",
+	"1",
+	"-0",
+	"-1",
+	"1.0",
+	"1.5",
+	"2e3",
+	"32",
+	"33",
+	"1000",
+	"1001",
+	"1e-1",
+	"10E-1",
+	"4294967295",
+	"4294967296",
+	"4503599627370496",
+	"4503599627370497",
+	"9007199254740991",
+	"9007199254740992",
+	"9.007199254740991e15",
+	"1e400",
+	"true",
+	"false",
+	"null",
+	"[]",
+	"{}",
+	"\"\"",
+	"\"a\"",
+	"[[]]",
+	"\"127.0.0.1:1\"",
+	"\"0.0.0.0:65535\"",
+	"\"127.0.0.1:65536\"",
+	"\"127.0.0.1:0\"",
+	"\"127.0.0.1:01\"",
+	"\"127.0.0.01:1\"",
+	"\"127.1:1\"",
+	"\"localhost:1\"",
+	"\"[::1]:1\"",
+	"\"[::]:1\"",
+	"\"[0:0::1]:1\"",
+	"\"[::ffff:127.0.0.1]:1\"",
+	"\"[::1.2.3.4]:1\"",
+	"\"[fe80::1%lo]:1\"",
+	"\"[2001:db8::A]:1\"",
+	"\"[2001:db8::a]:1\"",
+	"\"::1:1\"",
+	"\"127.0.0.1:\\u0031\"",
+	"\"00000000000000000000000000000000\"",
+	"\"0000000000000000000000000000000A\"",
+	"\"000000000000000000000000000000000\"",
+	"\"aGVsbG8=\"",
+	"\"aGVsbG9=\"",
+	"\"aGVsbG8\"",
+	"\"base64\"",
+	"\"left\"",
+	"\"silent\"",
+	"\"busy\"",
+	"\"removed\"",
+	"\"accepted\"",
+	"\"slow\"",
+	"[\"127.0.0.1:1\",1]",
+	"[\"127.0.0.1:1\",1,2,2]",
+	"[\"127.0.0.1:1\",1,2,1]",
+	"[\"127.0.0.1:1\",0]",
+	"\"Bye\"",
+	"\"Message\"",
+	"\"Peer List\"",
+	"\"getData\"",
+	"\"Not Found\"",
+};
+
+/* Members that some types have. */
+static const char *const extras[] = {
+	"\"encoding\":\"base64\"",
+	"\"encoding\":\"gzip\"",
+	"\"all\":true",
+	"\"more\":false",
+	"\"graft\":1",
+	"\"urgent\":false",
+	"\"want\":5",
+	"\"period_ms\":5",
+	"\"id\":\"00000000000000000000000000000000\"",
+	"\"lease\":\"00000000000000000000000000000000\"",
+	"\"lease\":null",
+	"\"ranges\":[]",
+	"\"redirect\":[]",
+	"\"reporter\":\"[::1]:1\"",
+	"\"you\":\"[::1]:1\"",
+	"\"reachable\":false",
+	"\"new\":[1]",
+};
+
 struct text {
 	char *at;
 	size_t n;
@@ -151,6 +245,11 @@ static size_t value_size(const struct text *t, size_t at)
 	size_t i = at, depth = 0;
 	bool quoted = false;
 
+	if (at < t->n && memchr("\"{[", t->at[at], 3) == NULL) { /* bare */
+		while (i < t->n && memchr(",:]} \"", t->at[i], 6) == NULL)
+			i++;
+		return i - at;
+	}
 	for (; i < t->n; i++) {
 		char c = t->at[i];
 
@@ -196,6 +295,22 @@ static void mutate_digit(struct text *t)
 	splice(t, at, below(3) > 0, &c, below(3) > 0);
 }
 
+/* Another value, or one more member: most of it stays well-formed. */
+static void mutate_field(struct text *t)
+{
+	size_t at = place_of(t, ":[,") + 1;
+	const char *v = values[below(sizeof values / sizeof values[0])];
+
+	if (below(4) == 0) {
+		v = extras[below(sizeof extras / sizeof extras[0])];
+		at = place_of(t, "{,") + 1;
+		splice(t, at, 0, ",", 1);
+		splice(t, at, 0, v, strlen(v));
+	} else if (at < t->n) {
+		splice(t, at, value_size(t, at), v, strlen(v));
+	}
+}
+
 /* A value goes, comes twice, or takes another's place. */
 static void mutate_value(struct text *t)
 {
@@ -207,9 +322,15 @@ static void mutate_value(struct text *t)
 	memcpy(copy, t->at + at, n);
 	to = place_of(t, "\"{[,:");
 	m = value_size(t, to);
-	switch (below(4)) {
+	switch (below(5)) {
 	case 0:
 		splice(t, at, n, "", 0);
+		break;
+	case 4: /* a list grows */
+		for (size_t k = 1 + below(8); k > 0; k--) {
+			splice(t, at, 0, ",", 1);
+			splice(t, at, 0, copy, n);
+		}
 		break;
 	case 1:
 		splice(t, to, m, copy, n);
@@ -286,10 +407,11 @@ static void mutate_cross(struct text *t)
 
 static void mutate(struct text *t)
 {
-	static void (*const how[])(
-		struct text * t) = { mutate_word,  mutate_byte,  mutate_digit,
-				     mutate_value, mutate_value, mutate_member,
-				     mutate_many,  mutate_cross, mutate_digit };
+	static void (*const how[])(struct text * t) = {
+		mutate_word,  mutate_byte,   mutate_digit, mutate_value,
+		mutate_value, mutate_member, mutate_many,  mutate_cross,
+		mutate_digit, mutate_field,  mutate_field, mutate_field
+	};
 
 	for (size_t n = below(2) ? 1 : 1 + below(4); n > 0; n--)
 		how[below(sizeof how / sizeof how[0])](t);

@@ -11,7 +11,8 @@ and the codec make of each. What must hold:
 * What the scan accepts, json accepts, too, and cJSON read the same values.
 * What the scan refuses and json accepts is refused for a rule of ours that
   json does not have (RULES), and the text really breaks that rule.
-* What the codec decodes says, encoded again, the same as the text did.
+* The codec decodes what docs/protocol.md calls a message (schema.py), and no
+  other; encoded again it says the same as the text did.
 
 Strict json: UTF-8, no key twice in one object, no NaN, nothing around it.
 Ends with status 1 at the first finding, and leaves its text in a file, which
@@ -27,9 +28,12 @@ import struct
 import sys
 import time
 
+import schema
+
 BATCH = 2048
 CASE = struct.Struct("=QQQQQIIIxxxx")  # struct differ_case
-ERR_OK, ERR_UNKNOWN = 0, 6
+ERR_OK, ERR_SYNTAX, ERR_UNKNOWN = 0, 2, 6
+DECODED = {ERR_OK: "message", ERR_SYNTAX: "malformed", ERR_UNKNOWN: "unknown"}
 
 ADDRESS, ID = '"127.0.0.1:4000"', '"00112233445566778899aabbccddeeff"'
 RANGES = f'[[{ADDRESS},7,1,9],["[::1]:5",8,2,9007199254740991]]'
@@ -186,6 +190,9 @@ def judge(text, tree, body, why, scan, decoded, encoded):
     if marshal.dumps(value, 2) != tree:
         return "cJSON read other values than json"
     wrong = check_rules(text, value)
+    expected = schema.judge(value)
+    if wrong is None and DECODED.get(decoded) != expected:
+        return f"the codec says {DECODED.get(decoded)} to what is {expected}"
     if wrong is None and decoded == ERR_OK:
         if encoded != ERR_OK:
             return f"decoded, but encoding it fails with error {encoded}"
@@ -228,15 +235,16 @@ class Library:
         return next(self.cases(1, ctypes.string_at(data, end)))
 
 
-def is_object(text):
+def is_message(text):
     try:
-        return isinstance(decode(text.decode()), dict)
+        value = decode(text.decode())
     except (ValueError, RecursionError):
         return False
+    return isinstance(value, dict) and schema.judge(value) == "message"
 
 
 def bodies(path):
-    """The good ones of a corpus of the frame target; a file of another name
+    """The messages of a corpus of the frame target; a file of another name
     is a text."""
     data = pathlib.Path(path).read_bytes()
     if not path.endswith(".pack"):
@@ -246,7 +254,7 @@ def bodies(path):
         n = int.from_bytes(data[:4], "big")
         found += data[5:4 + n].split(b"\xff")
         data = data[4 + n:]
-    return [b for b in found if 10 < len(b) < 2000 and is_object(b)]
+    return [b for b in found if len(b) < 2000 and is_message(b)]
 
 
 def main():

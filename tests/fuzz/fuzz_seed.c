@@ -37,6 +37,7 @@ struct place {
 	enum nature nature;
 	uint64_t incarnation;
 	struct hash lease; /* the last that was told to it */
+	bool kept;         /* a check of a report found it alive */
 };
 
 /* What is said on one connection. */
@@ -295,10 +296,12 @@ void sock_close(int fd)
 	fail_msg("a descriptor of somebody else's was closed");
 }
 
-/* It was a dial-back if it has a connection's waker. */
+/* It was a dial-back if it has a connection's waker, else a check. */
 static void note_for_request(const struct waker *w,
 			     const struct identity *found)
 {
+	struct place *p = place_of(&found->addr);
+
 	for (unsigned i = 0; i < world.depth; i++) {
 		struct line *l = &world.lines[i];
 		const struct message *m;
@@ -308,7 +311,10 @@ static void note_for_request(const struct waker *w,
 		m = current(l);
 		assert_true(m != NULL && m->type == MSG_REGISTER);
 		l->proven = identity_equal(&m->reg.id, found);
+		return;
 	}
+	if (p != NULL)
+		p->kept = true;
 }
 
 enum probe_outcome probe_run(struct log *log, const struct addr *to,
@@ -363,7 +369,9 @@ static void check_registry(void)
 		assert_int_equal(registry_get(r, &all[i], world.now_ms, &e),
 				 ERR_OK);
 		assert_true(is_proven(&e.id));
-		assert_false(e.verifying || e.lapsed);
+		assert_false(e.lapsed);
+		/* Hidden meanwhile, unless it has answered a check before. */
+		assert_true(!e.verifying || place_of(&all[i])->kept);
 	}
 	for (unsigned i = 0; i < PLACES; i++) {
 		const struct addr *a = &world.places[i].addr;
@@ -725,10 +733,11 @@ static void create(void)
 	world.locks = 0;
 	world.forgot = false;
 	for (unsigned i = 0; i < PLACES; i++)
-		world.places[i] = (struct place){ place_addr(i),
-						  i % 3 == 2 ? REFUSED : ALIVE,
-						  10,
-						  { { 0 } } };
+		world.places[i] = (struct place){
+			.addr = place_addr(i),
+			.nature = i % 3 == 2 ? REFUSED : ALIVE,
+			.incarnation = 10,
+		};
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
