@@ -11,8 +11,9 @@
 # with the source of cJSON where it can be had (scripts/cjson-source.sh). Each
 # target begins with its kept inputs (tests/fuzz/corpus) and what earlier runs
 # have found; new ones stay in build/fuzz/corpus. An input that takes more
-# than 2 s or 64 MiB at once is a finding, too. A finding is put into
-# build/fuzz/findings and ends the run; it is said how to repeat it.
+# than 5 s (sanitizers and a busy machine counted in) or allocates 64 MiB at
+# once is a finding, too. A finding is put into build/fuzz/findings and ends
+# the run; it is said how to repeat it.
 # exit status: 0 no finding, 1 a finding or no build, 2 wrong usage.
 #
 # scripts/fuzz.sh --keep [TARGET...]: keeps a small set of inputs that reaches
@@ -25,10 +26,11 @@ ALL=(frame node seed config console differential)
 BUILD=build/fuzz
 KEPT_BYTES=600 # longer inputs are found, but not kept
 LONGEST=1000
+SLOWEST=5 # seconds for one input
 
 export ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=16:malloc_context_size=8
 export UBSAN_OPTIONS=print_stacktrace=1
-export CMOCKA_TEST_ABORT=1
+export CMOCKA_TEST_ABORT=1 PYTHONDONTWRITEBYTECODE=1
 
 usage() {
 	sed -n '/^# usage/,/^# Builds/p' "$0" | sed '$d; s/^# \{0,1\}//' >&2
@@ -69,7 +71,7 @@ fuzz_one() {
 	[ ! -e tests/fuzz/"$1".dict ] || dict=(-dict=tests/fuzz/"$1".dict)
 	[ -z "$runs" ] || limit=("-runs=$runs")
 	$BUILD/fuzz/fuzz_"$1" "${dict[@]}" "${limit[@]}" -max_len=$LONGEST \
-		-timeout=2 -rss_limit_mb=1024 -malloc_limit_mb=64 -reload=0 \
+		-timeout=$SLOWEST -rss_limit_mb=1024 -malloc_limit_mb=64 -reload=0 \
 		-print_final_stats=1 -artifact_prefix=$BUILD/findings/"$1"- \
 		$BUILD/corpus/"$1" >"$2" 2>&1
 }
@@ -158,7 +160,17 @@ if [ -n "$keep" ]; then
 	exit 0
 fi
 
-trap 'kill $(jobs -p) 2>/dev/null; exit 130' INT TERM
+# Each target runs in a process group of its own, and ends with it.
+set -m
+stop() {
+	local pid
+	for pid in $(jobs -p); do
+		kill -TERM -- "-$pid" 2>/dev/null || :
+	done
+}
+trap 'stop; exit 130' INT
+trap 'stop; exit 143' TERM HUP
+
 failed=0 running=0
 for target in "${targets[@]}"; do
 	if [ $running -ge "$jobs" ]; then
@@ -166,10 +178,11 @@ for target in "${targets[@]}"; do
 		running=$((running - 1))
 	fi
 	[ $failed = 0 ] || break
-	run_target "$target" &
+	run_target "$target" </dev/null &
 	running=$((running + 1))
 done
 while [ $running -gt 0 ]; do
+	[ $failed = 0 ] || stop
 	wait -n || failed=1
 	running=$((running - 1))
 done
