@@ -53,19 +53,24 @@ static bool same_range(const struct range *a, const struct range *b)
 	       identity_equal(&a->run, &b->run);
 }
 
-/* Whoever asks for the same again while it waits gets it once. */
-static bool waits(const struct answers *a, const struct range *r)
+/* Whoever asks for the same again while it waits gets it once: what waited
+ * before the question, and the range just before it. The 800 ranges of a
+ * question are not all compared with one another: that would take longer than
+ * answering them. */
+static bool waits(const struct answers *a, size_t before, const struct range *r)
 {
-	for (size_t i = 0; i < a->n; i++)
-		if (same_range(&a->v[a->first + i], r))
+	const struct range *v = a->v + a->first;
+
+	for (size_t i = 0; i < before; i++)
+		if (same_range(&v[i], r))
 			return true;
-	return false;
+	return a->n > before && same_range(&v[a->n - 1], r);
 }
 
 static void queue(struct step *s, uint8_t slot, const struct range_list *list)
 {
 	struct answers *a = &s->n->links[slot].answers;
-	size_t room = ANSWER_RANGES - a->n;
+	size_t room = ANSWER_RANGES - a->n, before = a->n;
 	size_t n = list->n < room ? list->n : room;
 
 	if (!reserve(a, n))
@@ -73,7 +78,7 @@ static void queue(struct step *s, uint8_t slot, const struct range_list *list)
 	if (n < list->n)
 		s->n->stats.rejected++;
 	for (size_t i = 0; i < n; i++)
-		if (!waits(a, &list->v[i]))
+		if (!waits(a, before, &list->v[i]))
 			a->v[a->n++] = list->v[i];
 }
 
