@@ -431,30 +431,30 @@ static void welcome(struct server *s, int fd, const struct addr *remote)
 }
 
 /* Out of descriptors. accept would fail at once, again and again; with the
- * reserve given up it waits for a caller as it should. If by then there is a
- * new reserve, or somebody can make way, the caller is welcome, else it is
- * sent away. */
+ * reserve given up it waits for a caller as it should, until there is a new
+ * reserve (see came). Where nothing is left to give up, time must help. */
 static void accept_scarce(struct server *s)
 {
-	struct addr remote = { 0 };
-	int fd = -1;
-	bool got;
-
-	sock_close(s->reserve);
-	got = sock_accept(s->listener, &fd, &remote) == ERR_OK;
-	s->reserve = open_reserve();
-	if (got && s->reserve < 0 && free_descriptor(s))
-		s->reserve = open_reserve();
-	if (got && s->reserve >= 0) {
-		welcome(s, fd, &remote);
+	if (s->reserve < 0) {
+		waker_sleep(&s->waker, clock_ms() + RETRY_MS);
 		return;
 	}
-	if (got)
-		refuse(s, fd, &remote, REJECT_DESCRIPTORS, "for a connection");
+	sock_close(s->reserve);
+	s->reserve = -1;
+}
+
+/* A caller is welcome only if there is a reserve besides him, or somebody can
+ * make way for it; else he is sent away, with no accept that fails before. */
+static void came(struct server *s, int fd, const struct addr *remote)
+{
 	if (s->reserve < 0)
 		s->reserve = open_reserve();
-	if (!got || s->reserve < 0)
-		waker_sleep(&s->waker, clock_ms() + RETRY_MS);
+	if (s->reserve < 0 && free_descriptor(s))
+		s->reserve = open_reserve();
+	if (s->reserve >= 0)
+		welcome(s, fd, remote);
+	else
+		refuse(s, fd, remote, REJECT_DESCRIPTORS, "for a connection");
 }
 
 /* What keeps on failing fills one line in a while. */
@@ -508,7 +508,7 @@ static void *accept_main(void *arg)
 		int fd;
 
 		if (sock_accept(s->listener, &fd, &remote) == ERR_OK)
-			welcome(s, fd, &remote);
+			came(s, fd, &remote);
 		else
 			accept_failed(s, errno);
 	}

@@ -120,6 +120,48 @@ def test_without_descriptors_nobody_spins_and_links_stay(net, ears, capsys):
     told_all(ears, publishers)
 
 
+def failed_accepts(pid, seconds, path):
+    """How often accept4 fails in that time, as strace sees it."""
+    subprocess.run(["timeout", str(seconds), "strace", "-f", "-qq", "-e", "trace=accept4", "-o",
+                    str(path), "-p", str(pid)], capture_output=True)
+    return len(re.findall(r"= -1 EMFILE", path.read_text()))
+
+
+@once
+@pytest.mark.parametrize("spare", [False, True], ids=["nothing left", "only the reserve left"])
+def test_accept_fails_at_most_twenty_times_a_second(net, capsys, spare):
+    """Callers keep coming: with the reserve given up, each is taken and sent away."""
+    if not shutil.which("strace"):
+        pytest.skip("needs strace")
+    seed = net.start_seeds(1)[0]
+    held = [Conn(seed.address, timeout=T) for _ in range(3)]
+    for conn in held:
+        conn.ask("Liveliness", nonce=1)
+    highest = max(int(fd) for fd in os.listdir(f"/proc/{seed.pid}/fd"))
+    limit = starve(seed, highest + 1 if spare else 5)
+    over, called = threading.Event(), []
+
+    def call():
+        while not over.wait(0.01):
+            with contextlib.suppress(OSError, client.Ended), Conn(seed.address, timeout=0.1) as c:
+                called.append(c)
+                c.ask("Liveliness", nonce=2)
+    callers = [threading.Thread(target=call) for _ in range(4)]
+    for t in callers:
+        t.start()
+    seconds = 2
+    failed = failed_accepts(seed.pid, seconds, net.directory / "strace")
+    over.set()
+    for t in callers:
+        t.join()
+    figures(capsys, f"accept without descriptors ({'the reserve' if spare else 'nothing'} left): "
+            f"{failed / seconds:.0f} failures a second, {len(called) / seconds:.0f} callers")
+    assert failed / seconds <= 22  # some 20 milliseconds of strace's own are no second
+    assert len(called) > 20
+    resource.prlimit(seed.pid, resource.RLIMIT_NOFILE, limit)
+    net.wait_answer(seed)
+
+
 def links_without_asking(peer):
     """Its neighbors by its log: asking it would need a descriptor."""
     up, text = set(), peer.log_text()
