@@ -205,6 +205,14 @@ static void stalled(struct peer *p, struct link *l)
 	hub_on_down(p->hub, l, DOWN_BREACH);
 }
 
+/* The fault is ours: the neighbor is let go, and not reported as dead. */
+static void unreadable(struct peer *p, struct link *l, enum err e)
+{
+	reject_note(&p->rejects, REJECT_MEMORY, &l->who,
+		    e == ERR_SYSTEM ? strerror(errno) : err_text(e));
+	hub_on_down(p->hub, l, DOWN_LOCAL);
+}
+
 /* One batch; false when the link is over. */
 static bool read_batch(struct peer *p, struct link *l, struct batch *b)
 {
@@ -220,7 +228,8 @@ static bool read_batch(struct peer *p, struct link *l, struct batch *b)
 	if (b->breach == ERR_OK)
 		return true;
 	note_breach(p, l, b);
-	hub_on_down(p->hub, l, DOWN_BREACH);
+	hub_on_down(p->hub, l,
+		    b->breach == ERR_NOMEM ? DOWN_LOCAL : DOWN_BREACH);
 	return false;
 }
 
@@ -242,6 +251,8 @@ static bool fill(struct peer *p, struct link *l, const struct pace *pace,
 	e = inbox_fill(&l->inbox, l->fd, deadline, got);
 	if (e == ERR_TIMEOUT && deadline == pace->until_ms)
 		stalled(p, l);
+	if (e == ERR_NOMEM || e == ERR_SYSTEM)
+		unreadable(p, l, e);
 	if (e != ERR_OK)
 		return false;
 	atomic_fetch_add_explicit(&p->counters.bytes_in, *got,
