@@ -123,8 +123,11 @@ static void say_locked(struct hub *h, struct work *w, const struct effect *e)
 	struct frame *f = encode(h, &e->say);
 	struct frame_head head = { 0 };
 
-	if (f == NULL)
+	/* An announcement is not made twice: they are told of everything. */
+	if (f == NULL) {
+		h->overflowed |= e->links;
 		return;
+	}
 	head.body_bytes = f->body_bytes;
 	queue_set_locked(h, w, e->links, &head, f);
 	frame_release(f);
