@@ -27,8 +27,8 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DSEEDPEER_VERSION='"$(VERSION)"' \
 LINK    := $(CC) -pthread $(SANFLAGS) $(CFLAGS) $(LDFLAGS)
 LDLIBS  := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
 
-# demo, test and fuzz install what is missing before they call us again.
-ifneq ($(filter-out demo test coverage fuzz clean,$(or $(MAKECMDGOALS),all)),)
+# These call us again; demo, test and fuzz install what is missing before.
+ifneq ($(filter-out demo test coverage fuzz inject clean,$(or $(MAKECMDGOALS),all)),)
 ifeq ($(LDLIBS),)
 $(error $(LIBS) or pkg-config are missing; scripts/deps.sh installs them)
 endif
@@ -146,6 +146,19 @@ $(BUILD)/fuzz/differ.so: tests/fuzz/differ.c $(BASE:$(BUILD)/%.o=src/%.c) $(WIRE
 replays: $(BUILD)/fuzz/differ.so $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay_%)
 fuzzers: $(BUILD)/fuzz/differ.so $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
 
+# Fault injection: a seed and two peers in one process, whose system calls and
+# memory fail on order.
+FAULTS := $(shell sed -n 's/^\tX.\([a-z0-9_]*\), .*/\1/p' tests/inject/fault.h)
+INJECT := $(patsubst tests/inject/%.c,$(BUILD)/injection/%.o,$(wildcard tests/inject/*.c))
+$(BUILD)/injection/%.o: tests/inject/%.c Makefile $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(SAY) "  CC  $<"
+	@$(CC) $(ALL_CFLAGS) -Itests -MMD -MP -c -o $@ $<
+$(BUILD)/inject: $(INJECT) $(LIB)
+	@mkdir -p $(@D)
+	@$(SAY) "  LD  $@"
+	@$(LINK) $(FAULTS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS)
+
 sim: $(BUILD)/sim
 unit: $(TESTS)
 pure: $(PURE)
@@ -170,6 +183,7 @@ demo: ; ./scripts/demo.sh
 test: ; ./scripts/test.sh
 coverage: ; ./scripts/coverage.sh
 fuzz: ; ./scripts/fuzz.sh
+inject: ; ./scripts/inject.sh
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/seedpeer
@@ -179,6 +193,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit sim replays fuzzers pure torture demo test coverage fuzz install clean
+.PHONY: all unit sim replays fuzzers pure torture demo test coverage fuzz inject install clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d)

@@ -19,6 +19,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
 UNIT_SECONDS=60     # one unit test program, on a plain build
 SYSTEM_SECONDS=1500 # all system tests of one build; each has its own limit
+FAULTS_EVERY=29     # of so many points of failure the short form tries one
 SLOW=5              # how much slower a sanitizer makes everything
 declare -A FUZZ_SECONDS=([quick]=10 [full]=30) # for each target
 
@@ -240,6 +241,13 @@ settle_addresses() {
 	fi
 }
 
+# faults ARGUMENTS...: fault injection, in a build with sanitizers of its own.
+faults() {
+	local wrap=()
+	settle_addresses
+	run "${wrap[@]}" scripts/inject.sh "$@"
+}
+
 quick() {
 	stage 'build with gcc' build gcc gcc
 	stage 'the checks find breaches' checks_test_themselves
@@ -251,6 +259,9 @@ quick() {
 	stage 'simulated networks' networks gcc --fixed
 	stage 'a hostile world' system gcc tests/hostile
 	stage 'system tests' system gcc tests/system
+	[ $tier = full ] || # another sample every day
+		stage 'fault injection, a sample' faults --noise 10 \
+			--every $FAULTS_EVERY --from $((10#$(date +%j) % FAULTS_EVERY))
 }
 
 full() {
@@ -264,6 +275,7 @@ full() {
 	stage 'system tests (clang)' system clang tests/system -k 'not v6' \
 		--ignore=tests/system/test_networks.py
 	sanitized asan gcc address,undefined
+	stage 'fault injection' faults --noise 200
 	sanitized tsan clang thread
 }
 
