@@ -181,7 +181,9 @@ def say(text):
 
 
 def table(world, judge, o, seconds):
-    c, terms = world.counts, sorted(world.term_seconds) or [0.0]
+    c, ends = world.counts, sorted(world.term_seconds) or [(0.0, 0.0, "none")]
+    terms = [took for took, _, _ in ends]
+    stops = sorted(stop for _, stop, _ in ends if stop == stop)
     rows = [("random seed", f"{o.seed}, {seconds / 60:.1f} minutes, {o.peers} peers, 3 seeds"),
             ("programs", str(net.BIN)),
             ("hosts", world.hosts.why_not or f"{world.hosts.n} network namespaces")]
@@ -195,6 +197,10 @@ def table(world, judge, o, seconds):
              ("  until they ended", f"p50 {terms[len(terms) // 2]:.2f} s, p99 {p99:.2f} s, "
               f"longest {terms[-1]:.2f} s, over 2 s: {sum(t > TERM_SECONDS for t in terms)}, "
               f"limit {o.term_seconds:g} s"),
+             ("  until their log said stop", f"p99 {stops[int(len(stops) * 0.99)]:.2f} s, "
+              f"longest {stops[-1]:.2f} s, over 2 s: {sum(t > TERM_SECONDS for t in stops)}"),
+             ("  the slowest", ", ".join(f"{name} {took:.2f} s (stop {stop:.2f} s)"
+                                         for took, stop, name in ends[-3:])),
              ("messages published", f"{len(world.ids)} heard of"),
              ("delivered", str(c["delivered"])), ("lost", str(c["lost"])),
              ("delivered twice", str(c["delivered twice"])),

@@ -7,6 +7,7 @@ they share of it.
 """
 
 import contextlib
+import datetime
 import fcntl
 import json
 import os
@@ -310,13 +311,13 @@ class World:
         if who.stopped:
             self.signal(who, signal.SIGCONT)
             who.stopped = False
-        process, may_fail = who.process, getattr(who, "sends", False)
+        process, may_fail, wall = who.process, getattr(who, "sends", False), time.time()
 
         def wait():
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
             took = time.monotonic() - begin
             with self.mu:
-                self.term_seconds.append(took)
+                self.term_seconds.append((took, said_stop(process) - wall, process.name))
             self.check_end(process, took, may_fail)
         t = threading.Thread(target=self._guarded, args=(wait,), daemon=True)
         t.process, t.begin = process, begin
@@ -373,6 +374,16 @@ class World:
             if who.process and who.process.popen.poll() is None:
                 who.process.popen.kill()
                 who.process.popen.wait()
+
+
+def said_stop(process):
+    """When the last line of its log was written: all that comes after "stop" is the end of
+    the process, in which a sanitizer looks for leaks."""
+    line = (process.log_text()[-1000:].splitlines() or [""])[-1]
+    with contextlib.suppress(ValueError, IndexError):
+        stamp = datetime.datetime.strptime(line.split()[0], "%Y-%m-%dT%H:%M:%S.%fZ")
+        return stamp.replace(tzinfo=datetime.timezone.utc).timestamp()
+    return float("nan")
 
 
 def waits(pid):
