@@ -276,14 +276,15 @@ static void wait_gone_locked(struct server *s, size_t leaving_max) NEEDS(s->mu)
 		cond_wait(&s->gone, &s->mu);
 }
 
-/* Tells one connection to leave, or waits for a moment until one may be told.
- * False: there is none that could. *who: its address. */
+/* Tells one connection to leave, or waits for a moment until one may be told;
+ * but for the sake of one source nobody else waits. False: there is none that
+ * could. *who: its address. */
 static bool make_way_locked(struct server *s, const struct addr *source,
 			    struct addr *who) NEEDS(s->mu)
 {
 	struct entry *n = victim_locked(s, source);
 
-	if (n == NULL)
+	if (n == NULL || (source != NULL && !had_time(n)))
 		return false;
 	if (!had_time(n)) {
 		cond_wait_until(&s->gone, &s->mu,
