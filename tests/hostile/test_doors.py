@@ -102,6 +102,22 @@ def bystanders(town, kind):
         b.inputs = 1
 
 
+POOLS = ("seed-client", "dialer", "verify")  # these threads stay for a while, for more work
+
+
+def threads_of(daemon):
+    """Their names, without those of pools."""
+    names = []
+    for tid in os.listdir(f"/proc/{daemon.pid}/task"):
+        with contextlib.suppress(OSError), open(f"/proc/{daemon.pid}/task/{tid}/comm") as f:
+            names.append(f.read().strip())
+    return sorted(name for name in names if name not in POOLS)
+
+
+def base_of(daemon):
+    return len(threads_of(daemon)), daemon.fds()
+
+
 def back_to(daemon, base, after="that"):
     """Threads and descriptors are as they were."""
     def is_back():
@@ -110,22 +126,8 @@ def back_to(daemon, base, after="that"):
     try:
         wait_until(is_back, 20)
     except AssertionError:
-        left = base_of(daemon)
-        raise AssertionError(f"after {after} {daemon.name} has {left} threads and descriptors, "
-                             f"before {base}: {threads_of(daemon)}") from None
-
-
-def threads_of(daemon):
-    """Their names."""
-    names = []
-    for tid in os.listdir(f"/proc/{daemon.pid}/task"):
-        with contextlib.suppress(OSError), open(f"/proc/{daemon.pid}/task/{tid}/comm") as f:
-            names.append(f.read().strip())
-    return sorted(names)
-
-
-def base_of(daemon):
-    return daemon.threads(), daemon.fds()
+        raise AssertionError(f"after {after} {daemon.name} has {base_of(daemon)} threads and "
+                             f"descriptors, before {base}: {threads_of(daemon)}") from None
 
 
 # --- slowloris ---------------------------------------------------------------
