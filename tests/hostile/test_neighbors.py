@@ -436,6 +436,19 @@ def test_requests_to_be_a_neighbor_that_are_not_granted(build, what):
         conn.close()
 
 
+def test_requests_in_the_name_of_an_honest_neighbor_do_not_take_its_place(build):
+    """Its identity, an older run of it, and a newer one, which the victim dials to see."""
+    town = build(overlay__tie="10ms")
+    who, born = client.identity(town.receiver.address, T)
+    with bystander(town, "Peer Request: in a neighbor's name") as b:
+        for i in range(60):
+            with client.Conn(town.victim.address, timeout=T) as conn:
+                conn.send_bytes(request_frame(who, born + i % 3 - 1, urgent=bool(i % 2)))
+                assert conn.recv(T)["verdict"] in ("duplicate", "busy")
+            b.inputs += 1
+        assert who in town.victim.neighbors()
+
+
 # --- neighbors that do not take, or do not go on -----------------------------
 
 

@@ -78,7 +78,8 @@ class Town:
         net.fakes.append(self.fake_seed)
         config = net.directory / "honest.ini"
         config.write_text(f"[seeds]\nfake = {self.fake_seed.address}\n")
-        own = {"overlay.dials": 1, **{k: v for k, v in settings.items() if "security." in k}}
+        own = {"overlay.dials": 1, **{k: v for k, v in settings.items()
+                                      if k in ("security.insecure", "overlay.tie")}}
         self.publisher = Honest(net, "publisher", config, own, "--send", "--receive", "--json",
                                 stdin=subprocess.PIPE)
         self.receiver = Honest(net, "receiver", config, own, "--receive", "--json")
