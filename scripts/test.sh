@@ -19,7 +19,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
 UNIT_SECONDS=60     # one unit test program, on a plain build
 SYSTEM_SECONDS=1500 # all system tests of one build; each has its own limit
-FAULTS_EVERY=29     # of so many points of failure the short form tries one
+FAULTS_EVERY=17     # of so many points of failure the short form tries one
 SLOW=5              # how much slower a sanitizer makes everything
 declare -A FUZZ_SECONDS=([quick]=10 [full]=30) # for each target
 

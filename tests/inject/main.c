@@ -207,7 +207,6 @@ static void tell_finding(const struct fault *f, unsigned job, const char *cause)
 	snprintf(kept, sizeof kept, "%s.finding.%s", program, what);
 	printf("FINDING %s: %s\n  what it said: %s\n  repeat: %s --only %s\n",
 	       what, cause, kept, program, what);
-	fflush(stdout);
 	if (rename(said, kept) != 0)
 		perror(kept);
 	atomic_fetch_add(&board->findings, 1);
@@ -256,6 +255,7 @@ static bool enough(void)
 /* This worker's share of the points of one function. */
 static void work_on(enum fault_point p, int mode, unsigned job)
 {
+	const struct run_report *clean = &board->reports[JOBS_MAX];
 	struct tally *t = &board->tallies[p][mode];
 
 	while (atomic_load(&t->in_vain) < STOP_AFTER && !enough()) {
@@ -264,6 +264,9 @@ static void work_on(enum fault_point p, int mode, unsigned job)
 
 		f.n = 1 + from +
 		      (uint64_t)atomic_fetch_add(&t->next, 1) * every;
+		/* A sample needs no proof that there are no more. */
+		if (every > 1 && f.n > atomic_load(&clean->counts.calls[p]))
+			break;
 		for (int i = 0; i < TRIES && !reached; i++)
 			reached = run_one(&f, job, t);
 		if (reached) {
@@ -297,14 +300,12 @@ static void work_all(void)
 	pid_t pids[JOBS_MAX];
 	int status;
 
-	fflush(stdout);
 	for (unsigned i = 0; i < jobs; i++) {
 		pids[i] = fork();
 		if (pids[i] != 0)
 			continue;
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		work(i);
-		fflush(stdout);
 		_exit(0);
 	}
 	for (unsigned i = 0; i < jobs; i++)
@@ -484,6 +485,7 @@ int main(int argc, char **argv)
 	int status;
 
 	program = argv[0];
+	setvbuf(stdout, NULL, _IOLBF, 0); /* nothing for a child to repeat */
 	for (int i = 1; i < argc; i += 2) {
 		if (i + 1 == argc)
 			return usage();
