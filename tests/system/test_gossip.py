@@ -279,6 +279,18 @@ def test_a_receiver_that_cannot_write_exits_with_74(net):
     assert peer.err().strip()
 
 
+def test_a_stdin_that_cannot_be_read_is_not_taken_for_its_end(net):
+    net.start_seeds(1)
+    net.peers(2)
+    directory = os.open(net.directory, os.O_RDONLY)
+    try:
+        sender = net.peer("--send", stdin=directory, expect=1)
+        assert sender.wait(10) == 1
+    finally:
+        os.close(directory)
+    assert "cannot read stdin" in sender.err()
+
+
 def test_a_newline_inside_a_message_does_not_make_two_lines(net):
     net.start_seeds(1)
     peer, = receivers(net, 1)
