@@ -2,6 +2,7 @@
  * is to be sent, real links and a real output tell how it went. */
 #include "peer/hub.h"
 
+#include "scarce.h"
 #include "sockets.h"
 
 #include "io/talk.h"
@@ -25,6 +26,7 @@ struct node {
 
 static struct node node;
 static atomic_int events[EV_STOP + 1]; /* how many came */
+static bool refuses;                   /* to publish, for want of memory */
 static atomic_int output_slow;         /* of the last EV_OUTPUT */
 static struct identity self;
 
@@ -66,7 +68,7 @@ const struct identity *node_self(const struct node *n)
 uint64_t node_next_seq(const struct node *n)
 {
 	(void)n;
-	return 1 + (uint64_t)atomic_load(&events[EV_PUBLISH]);
+	return refuses ? 1 : 1 + (uint64_t)atomic_load(&events[EV_PUBLISH]);
 }
 
 bool node_has_seen(const struct node *n, const struct hash *id)
@@ -384,6 +386,68 @@ static void a_link_that_went_is_not_told_that_it_was_full(void **state)
 	assert_int_equal(count(EV_FULL), 0);
 }
 
+/* --- memory ------------------------------------------------------------ */
+
+static void drop_one(const struct event *ev, struct effects *out)
+{
+	(void)ev;
+	out->dropped++;
+}
+
+/* Nobody knows whom it was for. */
+static void when_an_effect_found_no_memory_every_link_is_told(void **state)
+{
+	struct fixture *f = *state;
+
+	node.on[EV_PUBLISH] = drop_one;
+	publish(f);
+	assert_int_equal(count(EV_FULL), 2);
+	node.on[EV_PUBLISH] = NULL;
+	publish(f);
+	assert_int_equal(count(EV_FULL), 2);
+}
+
+static void say_have(const struct event *ev, struct effects *out)
+{
+	static struct range v;
+	struct effect *e = effects_add(out, EF_SAY);
+
+	(void)ev;
+	e->links = 2;
+	e->say.type = MSG_HAVE;
+	v = (struct range){ self, 1, 1 };
+	e->say.have.ranges = (struct range_list){ &v, 1 };
+}
+
+static void what_could_not_be_said_for_want_of_memory_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct parcel *p = parcel(10);
+	enum err e;
+
+	node.on[EV_PUBLISH] = say_have;
+	scarce_after(0, false);
+	e = hub_publish(f->peer.hub, p);
+	assert_int_equal(scarce_end(), 1);
+	parcel_release(p);
+	assert_ok(e);
+	assert_int_equal(count(EV_FULL), 1);
+	assert_true(atomic_load(&f->links[1]->behind));
+}
+
+/* The node says so by leaving its sequence number as it was. */
+static void who_publishes_hears_that_there_was_no_memory(void **state)
+{
+	struct fixture *f = *state;
+	struct parcel *p = parcel(10);
+
+	refuses = true;
+	assert_int_equal(hub_publish(f->peer.hub, p), ERR_NOMEM);
+	refuses = false;
+	assert_ok(hub_publish(f->peer.hub, p));
+	parcel_release(p);
+}
+
 /* --- waiting ----------------------------------------------------------- */
 
 static void a_publisher_waits_once_for_a_neighbor_that_is_stuck(void **state)
@@ -585,6 +649,9 @@ int main(void)
 		HUB_TEST(each_full_link_is_told),
 		HUB_TEST(a_link_that_is_full_again_later_is_told_again),
 		HUB_TEST(a_link_that_went_is_not_told_that_it_was_full),
+		HUB_TEST(when_an_effect_found_no_memory_every_link_is_told),
+		HUB_TEST(what_could_not_be_said_for_want_of_memory_is_told),
+		HUB_TEST(who_publishes_hears_that_there_was_no_memory),
 		HUB_TEST(a_publisher_waits_once_for_a_neighbor_that_is_stuck),
 		HUB_TEST(a_publisher_waits_for_nobody_he_did_not_send_to),
 		HUB_TEST(a_reader_waits_once_for_a_neighbor_that_is_stuck),
