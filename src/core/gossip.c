@@ -317,6 +317,7 @@ void gossip_tick(struct step *s)
 	find_tick(s);
 	if (s->now >= s->n->gossip.flush_ms)
 		have_flush(s);
+	have_tick(s);
 	pull_tick(s);
 }
 

@@ -202,6 +202,7 @@ void have_walk(struct step *s, uint8_t slot)
 	struct walk *w = &s->n->links[slot].walk;
 
 	s->n->links[slot].told_ms = s->now;
+	s->n->links[slot].tell_again = false;
 	if (s->n->gossip.store.count == 0)
 		return;
 	*w = (struct walk){ .active = true,
@@ -214,8 +215,17 @@ void have_again(struct step *s, uint8_t slot)
 {
 	struct link_state *l = &s->n->links[slot];
 
-	if (!l->walk.active && !l->behind && s->now - l->told_ms >= AGAIN_MS)
-		have_walk(s, slot);
+	l->tell_again = true;
+	if (l->walk.active || l->behind || s->now - l->told_ms < AGAIN_MS)
+		return; /* later: he does not ask twice */
+	have_walk(s, slot);
+}
+
+void have_tick(struct step *s)
+{
+	for (uint8_t i = 0; i < LINK_SLOTS; i++)
+		if (s->n->links[i].up && s->n->links[i].tell_again)
+			have_again(s, i);
 }
 
 /* Who leaves cannot be asked any more: what he was going to announce he sends,

@@ -75,6 +75,7 @@ struct link_state {
 	bool missed;        /* it has more than could be noted, */
 	int64_t again_ms;   /* and was asked about that last */
 	int64_t told_ms;    /* when it was last told of the whole store */
+	bool tell_again;    /* it asked for that too early */
 	int64_t fed_ms;     /* when it last asked for everything */
 	struct walk walk;
 	struct answers answers;
@@ -321,6 +322,7 @@ void have_walk(struct step *s, uint8_t slot);
 void have_walk_on(struct step *s, uint8_t slot);
 /* The same to a link that missed some of it; not all the time. */
 void have_again(struct step *s, uint8_t slot);
+void have_tick(struct step *s);
 /* Before a record goes. */
 void have_forget_run(struct node *n, const struct origin *r);
 void have_forget_link(struct step *s, uint8_t slot);

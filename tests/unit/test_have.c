@@ -723,6 +723,29 @@ static void who_missed_some_is_told_again_but_not_all_the_time(void **state)
 	fixture_free(f);
 }
 
+/* He asks once: he cannot know that it was too early. */
+static void who_missed_some_and_asks_early_is_told_later(void **state)
+{
+	struct fixture *f = fixture_with_links(1);
+	struct message m = { .type = MSG_GET_DATA };
+	struct identity a = other_run(1);
+	int64_t begun;
+	uint8_t slot;
+
+	(void)state;
+	assert_true(hear_new(f, 0, &a, 1));
+	slot = link_up(f, 77);
+	begun = f->now;
+	hear(f, slot, &m);
+	assert_null(said(f, MSG_HAVE));
+	while (said(f, MSG_HAVE) == NULL)
+		assert_true(tick_heard_until(f, EF_SAY, 6000));
+	assert_true(said_to(f, slot, MSG_HAVE, 0)->have.all);
+	assert_true(f->now - begun >= 10000 && f->now - begun < 20000);
+	assert_false(f->node->links[slot].tell_again);
+	fixture_free(f);
+}
+
 static void who_is_behind_is_not_handed_more_at_the_end(void **state)
 {
 	struct fixture *f = fixture_with_links(3);
@@ -756,6 +779,7 @@ int main(void)
 		cmocka_unit_test(a_new_link_is_told_of_all_that_is_held),
 		cmocka_unit_test(
 			who_missed_some_is_told_again_but_not_all_the_time),
+		cmocka_unit_test(who_missed_some_and_asks_early_is_told_later),
 		cmocka_unit_test(a_large_store_is_told_in_chunks_as_they_drain),
 		cmocka_unit_test(what_fits_is_told_in_one),
 		cmocka_unit_test(what_comes_meanwhile_is_announced_as_ever),
