@@ -334,6 +334,18 @@ static void print_ends(const struct tally *t)
 	       atomic_load(&t->ends[RUN_CUT_SHORT]), atomic_load(&t->findings));
 }
 
+/* Numbers tried in vain: the ends of all lines, and holes within them, where
+ * the threads of a run took turns otherwise than in the ones before. */
+static unsigned unreached(void)
+{
+	unsigned n = 0;
+
+	for (int p = 0; p < FAULT_POINTS; p++)
+		for (int mode = 0; mode < MODES; mode++)
+			n += atomic_load(&board->tallies[p][mode].unreached);
+	return n;
+}
+
 static unsigned print_table(const struct run_report *clean)
 {
 	unsigned points = 0;
@@ -371,10 +383,10 @@ static int summarize(const struct run_report *clean, double begun)
 	       "missing.\nend: a daemon said that it cannot start or go on. "
 	       "short: not all was seen, and all stopped.\nbad: crash, leak, "
 	       "hang, or something lost in silence.\n");
-	printf("%u points%s in %u runs, %.0f s; longest stop %lld ms; "
-	       "%u findings\n",
+	printf("%u points%s in %u runs, %.0f s; %u numbers not reached; "
+	       "longest stop %lld ms; %u findings\n",
 	       points, every > 1 ? " of a sample" : "",
-	       atomic_load(&board->runs), now() - begun,
+	       atomic_load(&board->runs), now() - begun, unreached(),
 	       (long long)atomic_load(&board->stop_max_ms), bad);
 	return bad == 0 && points > 0 ? 0 : 1;
 }
