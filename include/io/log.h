@@ -54,5 +54,8 @@ void log_event(struct log *l, enum log_level level, enum log_kind kind,
 void log_reopen(struct log *l);
 /* Writes what is buffered and frees it. NULL is fine. */
 void log_close(struct log *l);
+/* The same without freeing anything: for a process that ends while threads
+ * still run that may log something, which then is written nowhere. */
+void log_end(struct log *l);
 
 #endif

@@ -568,7 +568,7 @@ void log_reopen(struct log *l)
 	mutex_unlock(&l->mu);
 }
 
-void log_close(struct log *l)
+void log_end(struct log *l)
 {
 	if (l == NULL)
 		return;
@@ -577,5 +577,11 @@ void log_close(struct log *l)
 	cond_signal(&l->wake);
 	mutex_unlock(&l->mu);
 	thread_join(l->thread);
-	log_free(l);
+}
+
+void log_close(struct log *l)
+{
+	log_end(l);
+	if (l != NULL)
+		log_free(l);
 }

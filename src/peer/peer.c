@@ -297,7 +297,7 @@ int peer_join(struct peer *p, int signal_fd, bool *hangs)
 		  "status %d", status);
 	*hangs = seeds_hang(p);
 	if (*hangs) {
-		log_close(p->log);
+		log_end(p->log);
 		return status;
 	}
 	peer_free(p);

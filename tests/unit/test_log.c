@@ -600,6 +600,26 @@ static void lines_of_many_threads_are_never_mixed(void **state)
 	assert_int_equal(lines, 4000);
 }
 
+/* As at the end of a process whose threads cannot all be waited for. */
+static void what_is_logged_after_the_end_is_written_nowhere(void **state)
+{
+	static struct log *kept; /* that is the point: it is never freed */
+	struct fixture *f = *state;
+	char *text;
+
+	start(f);
+	kept = f->log;
+	log_event(kept, LOG_INFO, KIND_PLAIN, WAY_NONE, "before", NULL, "%s",
+		  "");
+	log_end(kept);
+	text = read_text(f->path);
+	assert_non_null(strstr(text, "before"));
+	for (int i = 0; i < 10000; i++)
+		log_event(kept, LOG_INFO, KIND_PLAIN, WAY_NONE, "after", NULL,
+			  "%s", "");
+	assert_null(strstr(read_text(f->path), "after"));
+}
+
 static void a_flood_is_bounded_and_counted(void **state)
 {
 	static char details[1000];
@@ -663,6 +683,7 @@ int main(void)
 		LOG_TEST(a_stderr_nobody_reads_stops_nothing),
 		LOG_TEST(without_a_log_warnings_go_to_stderr),
 		LOG_TEST(lines_of_many_threads_are_never_mixed),
+		LOG_TEST(what_is_logged_after_the_end_is_written_nowhere),
 		LOG_TEST(a_flood_is_bounded_and_counted),
 	};
 
