@@ -110,7 +110,7 @@ run_target() {
 	unpack "$1"
 	if [ "$1" = differential ]; then
 		differential "$log" || code=$?
-		[ $code != 0 ] || printf '%-13s %s\n' "$1" "$(tail -n 1 "$log")"
+		[ $code != 0 ] || printf '%-13s %s\n' "$1" "$(sed -n '$s/^differential: //p' "$log")"
 	else
 		fuzz_one "$1" "$log" || code=$?
 		[ $code != 0 ] || printf '%-13s %s\n' "$1" "$(told "$log")"
