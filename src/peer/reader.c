@@ -172,11 +172,16 @@ static void note_breach(struct peer *p, const struct link *l,
 
 /* A frame that was begun comes at slow_bytes in slow_ms or ends the link, the
  * counterpart of what we owe a neighbor that sends: else one that trickles
- * would stay for ever, and hold up to a frame of memory. */
+ * would stay for ever, and hold up to a frame of memory. One window may pass
+ * in vain: the neighbor may have been stopped for a moment, and whether it is
+ * silent for too long is for the liveness to say. */
 struct pace {
 	int64_t until_ms; /* INT64_MAX: no frame has been begun */
 	uint64_t got;     /* of it since the window began */
+	unsigned missed;  /* windows in a row that brought too little */
 };
+
+#define PACE_MISSES_MAX 2
 
 static void pace_note(struct pace *pace, const struct config_gossip *c,
 		      size_t got, bool whole, bool partial)
@@ -188,14 +193,18 @@ static void pace_note(struct pace *pace, const struct config_gossip *c,
 	pace->got += got;
 	if (pace->until_ms != INT64_MAX && !whole && pace->got < c->slow_bytes)
 		return;
-	pace->until_ms = clock_ms() + c->slow_ms;
-	pace->got = 0;
+	*pace = (struct pace){ .until_ms = clock_ms() + c->slow_ms };
 }
 
-/* R13: bytes that wait were late through no fault of theirs. */
-static bool pace_lost(const struct pace *pace, const struct link *l)
+static bool pace_lost(struct pace *pace, const struct config_gossip *c,
+		      const struct link *l)
 {
-	return clock_ms() >= pace->until_ms && !sock_has_bytes(l->fd);
+	/* R13: bytes that wait were late through no fault of theirs. */
+	if (clock_ms() < pace->until_ms || sock_has_bytes(l->fd))
+		return false;
+	pace->until_ms = clock_ms() + c->slow_ms;
+	pace->got = 0;
+	return ++pace->missed == PACE_MISSES_MAX;
 }
 
 static void stalled(struct peer *p, struct link *l)
@@ -233,7 +242,7 @@ static bool read_batch(struct peer *p, struct link *l, struct batch *b)
 	return false;
 }
 
-/* What the socket has now, or has by the end of its patience. */
+/* What the socket has now, or by the end of the window, if anything. */
 static bool fill(struct peer *p, struct link *l, const struct pace *pace,
 		 size_t *got)
 {
@@ -250,7 +259,7 @@ static bool fill(struct peer *p, struct link *l, const struct pace *pace,
 	}
 	e = inbox_fill(&l->inbox, l->fd, deadline, got);
 	if (e == ERR_TIMEOUT && deadline == pace->until_ms)
-		stalled(p, l);
+		return true;
 	if (e == ERR_NOMEM || e == ERR_SYSTEM)
 		unreadable(p, l, e);
 	if (e != ERR_OK)
@@ -263,6 +272,7 @@ static bool fill(struct peer *p, struct link *l, const struct pace *pace,
 static bool read_some(struct peer *p, struct link *l, struct batch *b,
 		      struct pace *pace)
 {
+	const struct config_gossip *c = &p->config->gossip;
 	bool partial;
 	size_t got = 0;
 
@@ -274,10 +284,10 @@ static bool read_some(struct peer *p, struct link *l, struct batch *b,
 			return false;
 	} while (b->full);
 	partial = inbox_partial(&l->inbox);
-	if (partial && !b->whole)
+	if (partial && !b->whole && got > 0)
 		hub_on_heard(p->hub, l);
-	pace_note(pace, &p->config->gossip, got, b->whole, partial);
-	if (!pace_lost(pace, l))
+	pace_note(pace, c, got, b->whole, partial);
+	if (!pace_lost(pace, c, l))
 		return true;
 	stalled(p, l);
 	return false;
