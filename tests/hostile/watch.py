@@ -3,11 +3,12 @@ but the daemon decides how long its questions take.
 
 usage: watch.py ADDRESS neighbor|visitor|caller SECONDS
 
-It connects (a neighbor says Peer Request first, a caller connects anew for each question), prints "ready", and asks Liveliness again and
-again until its stdin ends, but QUESTIONS times at least. Then it prints how long each answer
-took, in ms, as one JSON list. SECONDS is how long it waits for one; if none comes, or the
-connection ends, it prints an object that says so. It imports little and reads nothing
-but headers and nonces: it starts quickly and costs little."""
+It connects (a neighbor says Peer Request first, a caller connects anew for each
+question), asks Liveliness once, prints "ready", and asks again and again until its stdin ends,
+but QUESTIONS times at least. Then it prints how long each answer took, in ms, as one
+JSON list. SECONDS is how long it waits for one; if none comes, or the connection ends,
+it prints an object that says so. It imports little and reads nothing but headers and
+nonces: it starts quickly and costs little."""
 
 import json
 import os
@@ -103,8 +104,9 @@ class Watch:
         """How long an answer takes, in ms."""
         start = time.monotonic()
         if self.again:
-            self.sock.close()
+            old = self.sock
             self.connect()
+            old.close()  # so there always is one, for whoever counts
         self.sock.sendall(frame(b'{"type":"Liveliness","nonce":%d}' % nonce))
         self.until(lambda body: body.startswith(REPLY) and nonce_of(body) == nonce)
         return (time.monotonic() - start) * 1000
@@ -122,6 +124,7 @@ def main(address, role, patience):
     took = []
     try:
         watch = Watch(address, role, float(patience))
+        took.append(watch.ask(1))  # the daemon has let it in
         print("ready", flush=True)
         while True:
             took.append(watch.ask(len(took) + 1))
