@@ -315,8 +315,7 @@ static size_t count_from_locked(struct server *s, const struct addr *source)
 static bool source_full_locked(struct server *s, const struct addr *source)
 	NEEDS(s->mu)
 {
-	return s->config.per_source_max > 0 && !addr_is_loopback(source) &&
-	       count_from_locked(s, source) >= s->config.per_source_max;
+	return count_from_locked(s, source) >= s->config.per_source_max;
 }
 
 /* A place for a newcomer. *evicted: who made way, if anybody had to. False:
@@ -326,9 +325,11 @@ static bool find_place_locked(struct server *s, const struct addr *remote,
 	NEEDS(s->mu)
 {
 	struct addr source = addr_source(remote);
+	bool limited =
+		s->config.per_source_max > 0 && !addr_is_loopback(remote);
 
 	*why = REJECT_SOURCE;
-	while (!s->deaf && source_full_locked(s, &source))
+	while (limited && !s->deaf && source_full_locked(s, &source))
 		if (!make_way_locked(s, &source, evicted))
 			return false;
 	*why = REJECT_CONNECTIONS;

@@ -376,7 +376,27 @@ static void a_crowd_of_the_silent_never_shuts_the_door(void **state)
 	assert_int_equal(fd_count(), fds);
 }
 
-/* In IPv6 a host has 2^64 addresses of its own. */
+static void loopback_has_no_limit_of_one_host(void **state)
+{
+	static const int families[] = { ADDR_V4, ADDR_V6 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(families); i++) {
+		struct fixture f = { 0 };
+		struct server_config c = config_of(&f, families[i]);
+		int fd[5];
+
+		c.connections_max = 10;
+		c.per_source_max = 2;
+		start(&f, &c);
+		for (size_t k = 0; k < COUNT_OF(fd); k++)
+			fd[k] = dial_as(&f, 'b');
+		assert_int_equal(server_stats(f.server).refused, 0);
+		close_all(fd, COUNT_OF(fd));
+		end(&f);
+	}
+}
+
 static void one_host_off_loopback_gets_so_many_places(void **state)
 {
 	struct fixture f = { 0 };
@@ -626,6 +646,7 @@ int main(void)
 		cmocka_unit_test(then_the_longest_of_the_idle),
 		cmocka_unit_test(who_just_came_may_stay_unless_he_is_a_crowd),
 		cmocka_unit_test(a_crowd_of_the_silent_never_shuts_the_door),
+		cmocka_unit_test(loopback_has_no_limit_of_one_host),
 		cmocka_unit_test(one_host_off_loopback_gets_so_many_places),
 		cmocka_unit_test(adopts_a_connection_we_made),
 		cmocka_unit_test(a_stopped_server_adopts_nothing),
