@@ -475,6 +475,8 @@ static void *run_ticker(void *arg)
 			cond_wait_until(&h->tick, &h->mu, h->tick_ms);
 			continue;
 		}
+		h->overflowed |= h->starved;
+		h->starved = 0;
 		hub_step_locked(h, &ev, &(struct subject){ 0 }, &w);
 		mutex_unlock(&h->mu);
 		work_flush(&w);

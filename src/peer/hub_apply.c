@@ -123,9 +123,10 @@ static void say_locked(struct hub *h, struct work *w, const struct effect *e)
 	struct frame *f = encode(h, &e->say);
 	struct frame_head head = { 0 };
 
-	/* An announcement is not made twice: they are told of everything. */
+	/* An announcement is not made twice: they are told of everything. Not
+	 * at once, or who has drained already would be told without end. */
 	if (f == NULL) {
-		h->overflowed |= e->links;
+		h->starved |= e->links;
 		return;
 	}
 	head.body_bytes = f->body_bytes;
@@ -193,6 +194,7 @@ static void unlink_locked(struct hub *h, struct work *w, const struct effect *e)
 		return;
 	h->links[e->link] = NULL;
 	h->overflowed &= (link_set) ~(1u << e->link); /* not the next one's */
+	h->starved &= (link_set) ~(1u << e->link);
 	l->slot = LINK_NONE;
 	if (e->unlink.cause == UNLINK_BYE_SENT)
 		bye_locked(h, w, l, e->unlink.bye);
@@ -411,7 +413,7 @@ static void effects_dropped_locked(struct hub *h) NEEDS(h->mu)
 		    "no memory for what the node wants done");
 	for (unsigned i = 0; i < LINK_SLOTS; i++)
 		if (h->links[i] != NULL)
-			h->overflowed |= (link_set)(1u << i);
+			h->starved |= (link_set)(1u << i);
 }
 
 void hub_step_locked(struct hub *h, const struct event *ev,

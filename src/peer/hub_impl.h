@@ -13,7 +13,8 @@ struct hub {
 	struct effects effects;         /* (n) */
 	struct link *links[LINK_SLOTS]; /* (n) a reference each */
 	uint64_t dropped;      /* (n) effects, as far as that was dealt with */
-	link_set overflowed;   /* (n) EV_FULL is due after the effects */
+	link_set overflowed;   /* (n) EV_FULL is due after the effects, */
+	link_set starved;      /* (n) or at the next tick: memory is short */
 	bool output_filled;    /* (n) likewise EV_OUTPUT */
 	bool output_slow;      /* (n) as the node was told last */
 	link_set published_to; /* (n) links the last own message went to */
