@@ -297,12 +297,16 @@ static void reopen(struct log *l)
 
 static void rotate(struct log *l)
 {
+	bool moved = rename(l->path, l->older) == 0;
+
 	/* Deleted: a new one is better than one that nobody can read. */
-	if (rename(l->path, l->older) == 0 || errno == ENOENT) {
+	if (moved || errno == ENOENT) {
 		l->astray = true;
-		l->size = 0;
+		if (moved)
+			l->size = 0;
 		reopen(l);
-		return;
+		if (moved || !l->astray)
+			return;
 	}
 	/* Bounded all the same: without an older file there is only one. */
 	say(l, "cannot be rotated, starting it over");
