@@ -270,11 +270,14 @@ static void match_seed(const struct config *c, char *name)
 }
 
 /* Docker and Kubernetes name the address of a service so, and one may well be
- * called seedpeer-seed. */
+ * called seedpeer-seed, or seedpeer-seed-0. No key of ours looks like that. */
 static bool is_service_link(const char *key)
 {
-	return strncmp(key, "port", 4) == 0 ||
-	       strncmp(key, "service_", 8) == 0;
+	char name[CONFIG_SETTING_MAX];
+	int n = snprintf(name, sizeof name, "_%s_", key);
+
+	return n >= (int)sizeof name || strstr(name, "_port_") != NULL ||
+	       strstr(name, "_service_") != NULL;
 }
 
 static enum err read_variable(struct config *c, const char *name,

@@ -1032,7 +1032,9 @@ static void the_environment_of_others_is_left_alone(void **state)
 	reads_env("SEEDPEER_SEED_PORT=tcp://192.0.2.1:5345",
 		  "SEEDPEER_SEED_PORT_5345_TCP_ADDR=192.0.2.1");
 	reads_env("SEEDPEER_SEED_SERVICE_HOST=192.0.2.1",
-		  "SEEDPEER_SEED_SERVICE_PORT=5345");
+		  "SEEDPEER_SEED_0_SERVICE_PORT=5345");
+	reads_env("SEEDPEER_PEER_METRICS_PORT=tcp://192.0.2.1:5345",
+		  "SEEDPEER_PEER_METRICS_PORT_7000_TCP=192.0.2.1");
 	reads_env("", "=");
 	assert_memory_equal(&config, &before, sizeof config);
 }
