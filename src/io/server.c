@@ -250,7 +250,8 @@ static bool had_time(const struct entry *n)
 /* Who makes way for a newcomer; with a source, of those from there. While the
  * silent had no time yet to say what they came for, it depends: where most
  * places are idle one of these goes, else each newcomer would wait for the one
- * before him; a crowd of the silent waits for its own. */
+ * before him; a crowd of the silent waits for its own. Of one source, for which
+ * nobody waits, an idle one goes. */
 static struct entry *victim_locked(struct server *s, const struct addr *source)
 	NEEDS(s->mu)
 {
@@ -259,7 +260,9 @@ static struct entry *victim_locked(struct server *s, const struct addr *source)
 
 	if (silent == NULL || idle == NULL)
 		return silent != NULL ? silent : idle;
-	if (had_time(silent) || s->count[CONN_SILENT] >= s->count[CONN_IDLE])
+	if (had_time(silent))
+		return silent;
+	if (source == NULL && s->count[CONN_SILENT] >= s->count[CONN_IDLE])
 		return silent;
 	return idle;
 }

@@ -136,7 +136,9 @@ void door_serve(void *ctx, struct conn *c)
 				    &c->remote,
 				    "a type this version does not "
 				    "know");
-			continue;
+			if (clock_ms() < deadline_ms)
+				continue;
+			e = ERR_TIMEOUT;
 		}
 		if (e != ERR_OK)
 			break;

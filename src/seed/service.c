@@ -373,6 +373,7 @@ void service_serve(void *ctx, struct conn *c)
 			/* No request: the deadline stays. */
 			reject_note(&s->rejects, REJECT_UNKNOWN, &c->remote,
 				    "a type of message it does not know");
+			more = clock_ms() < deadline_ms;
 			continue;
 		}
 		if (e == ERR_OK) {
