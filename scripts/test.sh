@@ -227,7 +227,7 @@ sanitized() {
 	stage "fuzz inputs replayed ($3)" replay "$1"
 	[ "$1" = tsan ] || stage "simulated networks ($3)" networks "$1" --fixed
 	stage "a hostile world ($3)" system "$1" tests/hostile
-	stage "system tests ($3)" system "$1" tests/system
+	stage "system tests ($3)" system "$1" tests/system -k 'not v6'
 	stage "torture ($3)" torture "$1" --minutes 1 --slow $SLOW
 	unset SEEDPEER_SLOW
 }
