@@ -19,13 +19,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 20000 /* for one step, when it can succeed */
-#define HOPE_MS 60        /* when the fault lasts */
-#define AGAIN_MS 500      /* a user who sees no answer asks again */
-#define LOOK_MS 2         /* how often a counter is looked at */
-#define TALK_MS 1000      /* for a conversation of the run itself */
+#define PATIENCE_MS 20000   /* for one step, when it can succeed */
+#define HOPE_MS 60          /* when the fault lasts */
+#define AGAIN_MS 500        /* a user who sees no answer asks again */
+#define LOOK_MS 2           /* how often a counter is looked at */
+#define TALK_MS 1000        /* for a conversation of the run itself */
+#define THREADS_BASE_MS 20  /* for those of before to go, */
+#define THREADS_END_MS 2000 /* and for those of the run */
 #define TEXT_MAX (512 * 1024)
 #define LARGE_BYTES 40000
 #define FILLERS 4 /* so many more, and Bert drops the first message */
@@ -635,21 +638,36 @@ static void *do_nothing(void *arg)
 	return arg;
 }
 
+/* How many there are, at most so long after: the kernel lists a thread that was
+ * joined for a moment more. */
+static uint64_t threads_after(uint64_t want, int64_t patience_ms)
+{
+	int64_t until_ms = clock_ms() + patience_ms;
+	uint64_t n = usage_threads();
+
+	while (n > want && clock_ms() < until_ms) {
+		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+		n = usage_threads();
+	}
+	return n;
+}
+
 /* The first thread may bring one of a sanitizer's own with it. */
 static uint64_t base_threads(void)
 {
+	uint64_t before = usage_threads();
 	pthread_t t;
 
 	if (pthread_create(&t, NULL, do_nothing, NULL) != 0 ||
 	    pthread_join(t, NULL) != 0)
 		abort();
-	return usage_threads();
+	return threads_after(before, THREADS_BASE_MS);
 }
 
 enum run_end run_all(const char *dir, const struct fault *f,
 		     struct run_report *report)
 {
-	uint64_t fds = usage_fds(), threads;
+	uint64_t fds = usage_fds(), threads, left;
 	int64_t begun = clock_ms();
 	enum run_end end;
 
@@ -667,6 +685,7 @@ enum run_end run_all(const char *dir, const struct fault *f,
 	stop_all();
 	atomic_store(&report->stop_ms, clock_ms() - begun);
 	fault_disarm();
+	left = threads_after(threads, THREADS_END_MS);
 	for (int i = 0; i < MEMBERS; i++)
 		close_pipes(&members[i]);
 	if (printed_twice())
@@ -674,8 +693,8 @@ enum run_end run_all(const char *dir, const struct fault *f,
 	else if (usage_fds() != fds)
 		snprintf(report->why, sizeof report->why, "%d descriptors left",
 			 (int)(usage_fds() - fds));
-	else if (usage_threads() != threads)
+	else if (left > threads)
 		snprintf(report->why, sizeof report->why, "%d threads left",
-			 (int)(usage_threads() - threads));
+			 (int)(left - threads));
 	return report->why[0] != '\0' ? RUN_BROKEN : end;
 }
