@@ -600,6 +600,44 @@ static void lines_of_many_threads_are_never_mixed(void **state)
 	assert_int_equal(lines, 4000);
 }
 
+static off_t size_of(int fd)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	return st.st_size;
+}
+
+/* Its path is gone, and no descriptor is left to open another. */
+static void a_log_that_cannot_come_back_is_bounded(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit before, none;
+	int held;
+
+	f->settings.max_size = 50000;
+	start(f);
+	held = open(f->path, O_RDONLY);
+	assert_true(held >= 0);
+	assert_int_equal(unlink(f->path), 0);
+	getrlimit(RLIMIT_NOFILE, &before);
+	none = before;
+	none.rlim_cur = (rlim_t)held + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int round = 0; round < 10; round++) {
+		off_t was = size_of(held);
+
+		for (int i = 0; i < 300; i++)
+			log_event(f->log, LOG_INFO, KIND_PLAIN, WAY_NONE,
+				  "event", NULL, "%0100d", i);
+		EVENTUALLY(size_of(held) != was);
+		assert_true(size_of(held) < 2 * 50000 + 10000);
+	}
+	setrlimit(RLIMIT_NOFILE, &before);
+	close(held);
+	log_close(f->log);
+}
+
 /* As at the end of a process whose threads cannot all be waited for. */
 static void what_is_logged_after_the_end_is_written_nowhere(void **state)
 {
@@ -683,6 +721,7 @@ int main(void)
 		LOG_TEST(a_stderr_nobody_reads_stops_nothing),
 		LOG_TEST(without_a_log_warnings_go_to_stderr),
 		LOG_TEST(lines_of_many_threads_are_never_mixed),
+		LOG_TEST(a_log_that_cannot_come_back_is_bounded),
 		LOG_TEST(what_is_logged_after_the_end_is_written_nowhere),
 		LOG_TEST(a_flood_is_bounded_and_counted),
 	};
