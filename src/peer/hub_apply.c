@@ -405,7 +405,7 @@ static void after_effects_locked(struct hub *h, link_set quiet,
 }
 
 /* Effects found no memory, and any link may miss something: each is told of
- * everything once it has drained. */
+ * everything at the next tick, once it has drained. */
 static void effects_dropped_locked(struct hub *h) NEEDS(h->mu)
 {
 	h->dropped = h->effects.dropped;
