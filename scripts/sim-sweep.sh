@@ -89,8 +89,6 @@ settings() {
 	[ "$REPLY" != 0 ] || options+=(--set gossip.catch_up=no)
 	below 10
 	[ "$REPLY" != 0 ] || options+=(--set seed.period=10s)
-	below 4 # then the records must tell what has been seen
-	[ "$REPLY" != 0 ] || options+=(--set gossip.max_seen=16)
 }
 
 # trouble WORD: something that happens in mid-stream

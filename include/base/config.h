@@ -76,7 +76,7 @@ struct config_gossip {
 	int64_t lazy_ms; /* a link that fell behind stays lazy at least so long
 			  */
 	uint64_t data_max; /* bytes of one published message */
-	uint64_t seen_max, runs_max;
+	uint64_t runs_max;
 	uint64_t store_messages, store_bytes;
 	uint64_t outbox_max, outbox_high; /* bytes; above high a sender waits */
 	int64_t publish_wait_ms; /* a publisher waits this long at most */

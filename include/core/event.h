@@ -25,7 +25,7 @@ enum event_kind {
 	EV_FRAME,   /* a frame came over a link */
 	EV_DOWN,    /* a link broke */
 	EV_CHECKED, /* the answer to EF_CHECK */
-	EV_FULL,    /* a link did not take what it was to send, or is far behind */
+	EV_FULL, /* a link did not take what it was to send, or is far behind */
 	EV_DRAINED, /* the answer to EF_WATCH */
 	EV_OUTPUT,  /* the user's own output became slow, or has caught up */
 	EV_PUBLISH, /* the user has a message */
@@ -66,18 +66,14 @@ struct ev_dialed {
 	int64_t rtt_ms;                     /* request to reply */
 };
 
-/* msg NULL: the id is known to be a duplicate, nothing was parsed. frame and
- * id are there for a Message. */
 struct ev_frame {
 	struct frame_head head;
-	struct frame *frame;
-	const struct hash *id;
+	struct frame *frame; /* of a Message */
 	const struct message *msg;
 };
 
 struct ev_publish {
 	struct frame *frame; /* encoded with seq = node_next_seq */
-	const struct hash *id;
 	const struct msg_message *msg;
 };
 

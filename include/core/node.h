@@ -58,14 +58,12 @@ const struct identity *node_self(const struct node *n);
 /* Sequence number the next EV_PUBLISH must carry. It stays the same when there
  * was no memory for the last one: that was not published. */
 uint64_t node_next_seq(const struct node *n);
-/* R8: is this the id of a message seen lately? Then it need not be parsed. */
-bool node_has_seen(const struct node *n, const struct hash *id);
 size_t node_neighbors(const struct node *n, struct neighbor out[LINK_SLOTS]);
 size_t node_neighbor_count(const struct node *n);
 struct node_stats node_stats(const struct node *n);
 /* The stored message whose id starts with these hex digits; NULL if there is
  * none, *several when there is more than one. Borrowed until the next step. */
-struct frame *node_find(const struct node *n, const char *hex, size_t digits,
+struct frame *node_find(struct node *n, const char *hex, size_t digits,
 			struct hash *id, bool *several);
 
 #endif

@@ -1,9 +1,9 @@
 /* A seed's peer list: a pure table that knows neither threads nor sockets.
  *
  * One entry per address. Entries are `listed` (handed out in samples) or, as a
- * rule while somebody checks them, hidden. All operations but growth are O(1), a sample
- * is O(want), expiry is O(expired). Times are ms of any one clock that the
- * caller passes in. The caller serializes access (registry.mu of the seed).
+ * rule while somebody checks them, hidden. All operations but growth are O(1),
+ * a sample is O(want), expiry is O(expired). Times are ms of any one clock that
+ * the caller passes in. The caller serializes access (registry.mu of the seed).
  * Rules: R2, R14, R17 of docs/protocol.md.
  */
 #ifndef CORE_REGISTRY_H

@@ -12,7 +12,6 @@ void gossip_init(struct node *n)
 	struct gossip *g = &n->gossip;
 	uint64_t secret;
 
-	seen_init(&g->seen, (uint32_t)c->seen_max, rng_u64(&n->rng));
 	secret = rng_u64(&n->rng);
 	origins_init(&g->origins, c->runs_max, secret);
 	store_init(&g->store, c->store_messages, c->store_bytes, secret);
@@ -31,7 +30,6 @@ void gossip_free(struct node *n)
 	wants_free(&g->wants);
 	store_free(&g->store);
 	origins_free(&g->origins);
-	seen_free(&g->seen);
 	for (unsigned i = 0; i < LINK_SLOTS; i++)
 		free(n->links[i].answers.v);
 }
@@ -63,7 +61,7 @@ struct origin *gossip_record(struct step *s, const struct identity *id)
 /* Notes a new message everywhere, or, for want of memory, nowhere: then it is
  * as if it had not come, and can come again. */
 static bool take(struct step *s, struct origin *r, uint64_t seq,
-		 struct frame *f, const struct hash *id, uint8_t hops)
+		 struct frame *f, uint8_t hops)
 {
 	struct gossip *g = &s->n->gossip;
 	struct span closed;
@@ -73,10 +71,9 @@ static bool take(struct step *s, struct origin *r, uint64_t seq,
 	if (closed.first != 0)
 		pull_lost(s, r, closed.first, closed.last);
 	/* What others cannot get from us might be lost to them. */
-	if (store_put(&g->store, f, id, r, seq, hops) == ERR_NOMEM &&
+	if (store_put(&g->store, f, r, seq, hops) == ERR_NOMEM &&
 	    ranges_remove(&r->covered, seq) == ERR_OK)
 		return false;
-	(void)!seen_add(&g->seen, id); /* only saves work */
 	r->active_ms = s->now;
 	origins_touch(&g->origins, r);
 	return true;
@@ -107,18 +104,18 @@ void gossip_watch(struct step *s, uint8_t slot)
 	effects_add(s->out, EF_WATCH)->link = slot;
 }
 
-/* R8, C2: to the eager ones at once, the others hear of it; nothing to those
- * that have it. Returns who was sent it. */
+/* R8, C2: to the eager ones at once, but those that only hear of it; nothing to
+ * those that have it. Returns who was sent it. */
 static link_set spread(struct step *s, struct origin *r, uint64_t seq,
 		       struct frame *f, const struct frame_head *head,
-		       link_set have)
+		       link_set have, link_set hear)
 {
 	link_set others = (link_set)(tree_usable(s->n) & ~have), eager;
 	uint8_t flags = seq == 1 ? head->flags & FRAME_SPREAD : 0;
 
 	if (flags != 0)
 		tree_spread(s, r);
-	eager = (link_set)(tree_eager(s, r) & others);
+	eager = (link_set)(tree_eager(s, r) & others & ~hear);
 	gossip_send(s, eager, f, flags, head->hops);
 	have_add(s, r, seq, (link_set)(others & ~eager));
 	return eager;
@@ -134,42 +131,38 @@ void gossip_on_publish(struct step *s, const struct ev_publish *ev)
 	/* The first message of a run goes everywhere and grows its tree. */
 	if (ev->msg->seq == 1 && ev->frame->body_bytes <= SPREAD_BYTES)
 		head.flags = FRAME_SPREAD;
-	if (r == NULL || !take(s, r, ev->msg->seq, ev->frame, ev->id, 0)) {
+	if (r == NULL || !take(s, r, ev->msg->seq, ev->frame, 0)) {
 		n->stats.starved++;
 		return;
 	}
 	n->stats.published++;
-	sent = spread(s, r, ev->msg->seq, ev->frame, &head, 0);
+	sent = spread(s, r, ev->msg->seq, ev->frame, &head, 0, 0);
 	sync_queued(s, sent, ev->msg->seq);
 }
 
 /* --- receiving (R8) --------------------------------------------------- */
 
-/* It is known already: by its hash, then nobody looked what it says. */
-static void on_known(struct step *s, uint8_t slot, const struct ev_frame *f)
+static bool same_body(const struct frame *a, const struct frame *b)
 {
-	const struct stored *held = store_by_id(&s->n->gossip.store, f->id);
-
-	s->n->stats.duplicates++;
-	if (held == NULL)
-		return;
-	have_known(s, held->run, held->seq, held->seq, slot);
-	tree_on_duplicate(s, held->run, slot, f->head.flags);
+	return a->body_bytes == b->body_bytes &&
+	       memcmp(a->body, b->body, a->body_bytes) == 0;
 }
 
+/* What is covered is a copy; as far as it is still held, one with another text
+ * is told from it. */
 static void on_covered(struct step *s, struct origin *r, uint8_t slot,
 		       const struct ev_frame *f)
 {
 	uint64_t seq = f->msg->message.seq;
 	const struct stored *held = store_by_seq(&s->n->gossip.store, r, seq);
 
-	if (held != NULL && memcmp(&held->id, f->id, sizeof *f->id) != 0) {
+	if (held != NULL && !same_body(held->frame, f->frame)) {
 		s->n->stats.conflicts++;
 		return;
 	}
 	s->n->stats.duplicates++;
 	have_known(s, r, seq, seq, slot);
-	tree_on_duplicate(s, r, slot, f->head.flags);
+	tree_on_duplicate(s, r, slot, seq, f->head.flags);
 }
 
 static void not_taken(struct step *s, uint8_t slot, const struct msg_message *m)
@@ -186,10 +179,10 @@ static void on_news(struct step *s, struct origin *r, uint8_t slot,
 	bool recovery = (f->head.flags & FRAME_RECOVERY) != 0, live;
 	struct frame_head head = f->head;
 	struct pulled p;
-	link_set sent;
+	link_set sent, hear = 0;
 
 	head.hops = (uint8_t)(head.hops + (head.hops < UINT8_MAX));
-	if (!take(s, r, m->seq, f->frame, f->id, head.hops)) {
+	if (!take(s, r, m->seq, f->frame, head.hops)) {
 		not_taken(s, slot, m);
 		return;
 	}
@@ -199,12 +192,10 @@ static void on_news(struct step *s, struct origin *r, uint8_t slot,
 	p = pull_took(s, slot, &m->origin, m->seq, f->frame->body_bytes);
 	live = !recovery || p.graft; /* said now, not before we came */
 	if (live)
-		tree_feed(s, r, slot);
+		hear = tree_on_news(s, r, slot, m->seq);
 	sent = spread(s, r, m->seq, f->frame, &head,
-		      (link_set)(p.announced | link_bit(slot)));
+		      (link_set)(p.announced | link_bit(slot)), hear);
 	n->stats.forwarded += sent != 0;
-	if (!recovery)
-		r->last_link = slot;
 	if (live)
 		pull_live(s, r, m->seq, slot);
 	pull_hole(s, r, m->seq, slot);
@@ -213,16 +204,10 @@ static void on_news(struct step *s, struct origin *r, uint8_t slot,
 void gossip_on_message(struct step *s, uint8_t slot, const struct ev_frame *f)
 {
 	struct node *n = s->n;
-	const struct msg_message *m;
-	struct origin *r;
+	const struct msg_message *m = &f->msg->message;
+	struct origin *r = origins_find(&n->gossip.origins, &m->origin);
 
 	find_came(s, f);
-	if (f->msg == NULL || seen_has(&n->gossip.seen, f->id)) {
-		on_known(s, slot, f);
-		return;
-	}
-	m = &f->msg->message;
-	r = origins_find(&n->gossip.origins, &m->origin);
 	if (r != NULL && ranges_has(&r->covered, m->seq)) {
 		on_covered(s, r, slot, f);
 	} else if (identity_equal(&m->origin, &n->self)) {

@@ -102,7 +102,7 @@ static void on_frame(struct step *s, uint8_t slot, const struct ev_frame *f)
 
 	if (linked)
 		liveness_heard(s, slot);
-	if (f->msg == NULL || f->msg->type == MSG_MESSAGE)
+	if (f->msg->type == MSG_MESSAGE)
 		gossip_on_message(s, linked ? slot : LINK_NONE, f);
 	else if (linked)
 		on_control(s, slot, f->msg);
@@ -221,11 +221,6 @@ uint64_t node_next_seq(const struct node *n)
 	return n->stats.published + 1;
 }
 
-bool node_has_seen(const struct node *n, const struct hash *id)
-{
-	return seen_has(&n->gossip.seen, id);
-}
-
 size_t node_neighbors(const struct node *n, struct neighbor out[LINK_SLOTS])
 {
 	size_t count = 0;
@@ -250,7 +245,7 @@ struct node_stats node_stats(const struct node *n)
 	return stats;
 }
 
-struct frame *node_find(const struct node *n, const char *hex, size_t digits,
+struct frame *node_find(struct node *n, const char *hex, size_t digits,
 			struct hash *id, bool *several)
 {
 	const struct stored *held =

@@ -10,7 +10,6 @@
 #include "base/rng.h"
 #include "core/node.h"
 #include "core/origins.h"
-#include "core/seen.h"
 #include "core/store.h"
 #include "core/wants.h"
 
@@ -245,7 +244,6 @@ struct fresh {
 };
 
 struct gossip {
-	struct seen seen;
 	struct origins origins;
 	struct store store;
 	struct wants wants;
@@ -294,8 +292,12 @@ void tree_plant(struct step *s, struct origin *r);  /* a new record */
 void tree_spread(struct step *s, struct origin *r); /* all links (R8) */
 /* This run is wanted along this link, too. */
 void tree_feed(struct step *s, struct origin *r, uint8_t slot);
+/* Message seq was new, and came by that link when it was said. Returns a link
+ * that will bring it, too: no need to send it there. */
+link_set tree_on_news(struct step *s, struct origin *r, uint8_t slot,
+		      uint64_t seq);
 void tree_on_duplicate(struct step *s, struct origin *r, uint8_t slot,
-		       uint8_t flags);
+		       uint64_t seq, uint8_t flags);
 void tree_on_graft(struct step *s, uint8_t slot, const struct msg_graft *m);
 void tree_on_prune(struct step *s, uint8_t slot, const struct msg_graft *m);
 void tree_link_up(struct step *s, uint8_t slot);
@@ -336,6 +338,9 @@ struct pulled {
 	bool graft;
 };
 
+/* TO1: what is announced and does not come by itself within this is asked for;
+ * ms. */
+int64_t pull_ask_after(const struct node *n);
 /* The link has these messages, and they could not be noted, or not be noted as
  * wanted: that is tried again in a moment. */
 void pull_unnoted(struct step *s, uint8_t slot, const struct identity *run,

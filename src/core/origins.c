@@ -44,7 +44,7 @@ struct origin *origins_add(struct origins *o, const struct identity *id)
 	if (r == NULL)
 		return NULL;
 	r->id = *id;
-	r->last_link = LINK_NONE;
+	r->parent = r->rival = LINK_NONE;
 	r->number = ++o->made;
 	HASH_ADD_KEYPTR_BYHASHVALUE(hh, o->table, &r->id, IDENTITY_BYTES,
 				    id_hash(o, id), r);

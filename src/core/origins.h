@@ -22,11 +22,16 @@ struct origin {
 	uint64_t live_from; /* first seq that came when it was said; 0: none */
 	int64_t active_ms;  /* when the newest came */
 	/* The tree (R7-R12); the business of tree.c. */
-	link_set eager;  /* links that are sent its messages at once */
-	link_set heard;  /* links that announced some of it lately */
-	link_set pruned; /* links told lately not to send it to us */
+	link_set eager;    /* links that are sent its messages at once */
+	link_set heard;    /* links that announced some of it lately */
+	link_set pruned;   /* links told lately not to send it to us */
 	int64_t pruned_ms; /* the first of them */
-	uint8_t last_link; /* that brought the newest; LINK_NONE */
+	uint8_t parent;    /* the link that brings them to us; LINK_NONE */
+	int64_t fed_ms;    /* when it brought one last */
+	/* Another link was faster with this one; LINK_NONE: none was. */
+	uint8_t rival;
+	uint64_t race_seq;
+	int64_t race_ms;
 	/* What the store holds of it; the store's business. */
 	struct ranges held; /* which seqs; the newest pieces of them */
 	uint32_t held_oldest, held_newest; /* slots, linked by arrival */

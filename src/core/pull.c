@@ -30,7 +30,7 @@ static const struct config_gossip *limits(const struct node *n)
  * 4,000 peers and 1 % of them replaced every second: at 3, 2 and 1.5 x the
  * largest one 0.018, 0.024 and 0.029 copies too many, and a 99th percentile of
  * 866, 740 and 644 ms. */
-static int64_t ask_after(const struct node *n)
+int64_t pull_ask_after(const struct node *n)
 {
 	int64_t rtt = -1;
 
@@ -48,7 +48,7 @@ static int64_t ask_after(const struct node *n)
 /* TO2: the same for an answer of that link. */
 static int64_t answer_within(const struct node *n, uint8_t slot, bool graft)
 {
-	int64_t wait = ask_after(n), rtt = 2 * n->links[slot].info.rtt_ms;
+	int64_t wait = pull_ask_after(n), rtt = 2 * n->links[slot].info.rtt_ms;
 
 	if (rtt > wait)
 		wait = rtt;
@@ -111,7 +111,7 @@ static bool is_hole(const struct origin *r, const struct want *t)
 {
 	return r != NULL && r->covered.n > 0 &&
 	       r->covered.v[0].first < t->first &&
-	       r->covered.v[r->covered.n - 1].last > t->last;
+	       ranges_newest(&r->covered) > t->last;
 }
 
 static void close_hole(struct step *s, struct origin *r, uint64_t first,
@@ -292,15 +292,37 @@ static int64_t pause_of_round(const struct want *t)
 	return wait < ROUND_MAX_MS ? wait : ROUND_MAX_MS;
 }
 
+/* Links keep the order: what its feeder has not brought yet of a run, it will
+ * bring next. Announcements may be far ahead of a busy link, and whoever asks
+ * then is sent everything twice. */
+static bool comes_by_itself(struct step *s, struct want *t)
+{
+	const struct origin *r =
+		origins_find(&s->n->gossip.origins, &t->run->id);
+	int64_t until;
+
+	if (r == NULL || !t->graft || t->asked != LINK_NONE ||
+	    ranges_newest(&r->covered) >= t->first || r->parent >= LINK_SLOTS ||
+	    !s->n->links[r->parent].up)
+		return false;
+	until = r->fed_ms + pull_ask_after(s->n);
+	if (until <= s->now)
+		return false;
+	wants_set_due(&s->n->gossip.wants, t, until);
+	return true;
+}
+
 /* What to do about a want whose time has come (R10). */
 static void decide(struct step *s, struct want *t, struct asks *asks)
 {
 	struct wants *w = &s->n->gossip.wants;
-	link_set have = sources(s, t), next;
+	link_set have = sources(s, t), next, sure;
 	uint8_t slot;
 
 	if (t->asked != LINK_NONE && (have & link_bit(t->asked)) != 0 &&
 	    is_being_answered(s, t))
+		return;
+	if (comes_by_itself(s, t))
 		return;
 	unask(s, t);
 	next = (link_set)(have & ~t->tried);
@@ -313,7 +335,8 @@ static void decide(struct step *s, struct want *t, struct asks *asks)
 		t->rounds = (uint8_t)(t->rounds + (t->rounds < UINT8_MAX));
 		wants_set_due(w, t, s->now + pause_of_round(t));
 	} else {
-		slot = draw_source(s, next);
+		sure = (link_set)(next & t->announced);
+		slot = draw_source(s, sure != 0 ? sure : next);
 		if (slot != LINK_NONE) {
 			ask(s, t, slot, asks);
 		} else {
@@ -461,7 +484,7 @@ static void want_hole(struct step *s, struct origin *r, uint64_t first,
 		      uint64_t last, uint8_t slot)
 {
 	struct wants *w = &s->n->gossip.wants;
-	int64_t wait = HOLE_ASKS * ask_after(s->n);
+	int64_t wait = HOLE_ASKS * pull_ask_after(s->n);
 	struct announcement a = { .link = slot, .graft = true, .guess = true };
 	unsigned looks = 1;
 	struct span gap;
@@ -484,7 +507,7 @@ static void want_hole(struct step *s, struct origin *r, uint64_t first,
 
 void pull_live(struct step *s, struct origin *r, uint64_t seq, uint8_t slot)
 {
-	uint64_t newest = r->covered.v[r->covered.n - 1].last;
+	uint64_t newest = ranges_newest(&r->covered);
 	uint64_t from = seq;
 	struct span gap;
 
@@ -564,7 +587,7 @@ void pull_on_have(struct step *s, uint8_t slot, const struct msg_have *m)
 	unsigned looks = LOOKS;
 
 	if (!m->all)
-		a.due_ms += ask_after(s->n);
+		a.due_ms += pull_ask_after(s->n);
 	for (size_t i = 0; i < m->ranges.n; i++) {
 		const struct range *v = &m->ranges.v[i];
 		struct origin *r = origins_find(&s->n->gossip.origins, &v->run);

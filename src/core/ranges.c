@@ -35,6 +35,11 @@ bool ranges_has(const struct ranges *r, uint64_t seq)
 	return i < r->n && r->v[i].first <= seq;
 }
 
+uint64_t ranges_newest(const struct ranges *r)
+{
+	return r->n > 0 ? r->v[r->n - 1].last : 0;
+}
+
 static void remove_spans(struct ranges *r, size_t i, size_t count)
 {
 	r->n -= count;

@@ -12,6 +12,7 @@ void store_init(struct store *s, uint64_t count_max, uint64_t bytes_max,
 	s->count_max = count_max;
 	s->bytes_max = bytes_max;
 	s->free = STORE_NONE;
+	s->unnamed_first = s->unnamed_last = STORE_NONE;
 	s->secret = secret | 1;
 }
 
@@ -106,6 +107,56 @@ static void heap_remove(struct store *s, struct origin *run)
 	heap_down(s, last->heap_pos, last);
 }
 
+/* --- ids, when they are asked for ------------------------------------- */
+
+static void await_name(struct store *s, uint32_t slot)
+{
+	struct stored *e = &s->v[slot];
+
+	e->before = s->unnamed_last;
+	e->after = STORE_NONE;
+	if (s->unnamed_last != STORE_NONE)
+		s->v[s->unnamed_last].after = slot;
+	else
+		s->unnamed_first = slot;
+	s->unnamed_last = slot;
+}
+
+static void leave_unnamed(struct store *s, const struct stored *e)
+{
+	if (e->before != STORE_NONE)
+		s->v[e->before].after = e->after;
+	else
+		s->unnamed_first = e->after;
+	if (e->after != STORE_NONE)
+		s->v[e->after].before = e->before;
+	else
+		s->unnamed_last = e->before;
+}
+
+static enum err name(struct store *s, uint32_t slot)
+{
+	struct stored *e = &s->v[slot];
+	enum err err;
+
+	e->id = hash_of(e->frame->body, e->frame->body_bytes);
+	err = index_put(&s->by_id, id_hash(s, &e->id), slot);
+	if (err != ERR_OK)
+		return err;
+	leave_unnamed(s, e);
+	e->named = true;
+	return ERR_OK;
+}
+
+static enum err name_all(struct store *s)
+{
+	enum err e = ERR_OK;
+
+	while (e == ERR_OK && s->unnamed_first != STORE_NONE)
+		e = name(s, s->unnamed_first);
+	return e;
+}
+
 /* --- slots ------------------------------------------------------------ */
 
 static enum err take_slot(struct store *s, uint32_t *slot)
@@ -162,7 +213,10 @@ static void drop_oldest(struct store *s, const struct origin *run)
 	struct stored *e = &s->v[slot];
 
 	unlink_oldest(s, e);
-	index_remove(&s->by_id, id_hash(s, &e->id), slot);
+	if (e->named)
+		index_remove(&s->by_id, id_hash(s, &e->id), slot);
+	else
+		leave_unnamed(s, e);
 	index_remove(&s->by_seq, seq_hash(s, e->run->number, e->seq), slot);
 	(void)!ranges_remove(&e->run->held, e->seq); /* it may say too much */
 	s->count--;
@@ -188,17 +242,13 @@ static void link_newest(struct store *s, uint32_t slot, struct origin *run)
 	s->bytes += size_of(e->frame);
 }
 
-static enum err index_slot(struct store *s, uint32_t slot,
-			   const struct hash *id, struct origin *run,
+static enum err index_slot(struct store *s, uint32_t slot, struct origin *run,
 			   uint64_t seq)
 {
-	enum err e = index_put(&s->by_id, id_hash(s, id), slot);
+	enum err e = index_put(&s->by_seq, seq_hash(s, run->number, seq), slot);
 
 	if (e != ERR_OK)
 		return e;
-	e = index_put(&s->by_seq, seq_hash(s, run->number, seq), slot);
-	if (e != ERR_OK)
-		goto no_seq;
 	if (run->held_count == 0) {
 		run->held_oldest = run->held_newest = STORE_NONE;
 		e = heap_add(s, run);
@@ -217,13 +267,11 @@ no_range:
 		heap_remove(s, run);
 no_heap:
 	index_remove(&s->by_seq, seq_hash(s, run->number, seq), slot);
-no_seq:
-	index_remove(&s->by_id, id_hash(s, id), slot);
 	return e;
 }
 
-enum err store_put(struct store *s, struct frame *f, const struct hash *id,
-		   struct origin *run, uint64_t seq, uint8_t hops)
+enum err store_put(struct store *s, struct frame *f, struct origin *run,
+		   uint64_t seq, uint8_t hops)
 {
 	uint32_t slot = 0;
 	enum err e;
@@ -235,17 +283,16 @@ enum err store_put(struct store *s, struct frame *f, const struct hash *id,
 	e = take_slot(s, &slot);
 	if (e != ERR_OK)
 		return e;
-	e = index_slot(s, slot, id, run, seq);
+	e = index_slot(s, slot, run, seq);
 	if (e != ERR_OK) {
 		give_slot(s, slot);
 		return e;
 	}
-	s->v[slot] = (struct stored){ .frame = frame_hold(f),
-				      .id = *id,
-				      .run = run,
-				      .seq = seq,
-				      .hops = hops };
+	s->v[slot] = (struct stored){
+		.frame = frame_hold(f), .run = run, .seq = seq, .hops = hops
+	};
 	link_newest(s, slot, run);
+	await_name(s, slot);
 	return ERR_OK;
 }
 
@@ -273,11 +320,14 @@ static bool same_seq(const void *ctx, uint32_t slot)
 	return e->run == p->run && e->seq == p->seq;
 }
 
-const struct stored *store_by_id(const struct store *s, const struct hash *id)
+const struct stored *store_by_id(struct store *s, const struct hash *id)
 {
 	struct probe p = { .store = s, .id = id };
-	uint32_t slot = index_find(&s->by_id, id_hash(s, id), same_id, &p);
+	uint32_t slot;
 
+	if (name_all(s) != ERR_OK)
+		return NULL;
+	slot = index_find(&s->by_id, id_hash(s, id), same_id, &p);
 	return slot == INDEX_NONE ? NULL : &s->v[slot];
 }
 
@@ -291,14 +341,14 @@ const struct stored *store_by_seq(const struct store *s,
 	return slot == INDEX_NONE ? NULL : &s->v[slot];
 }
 
-const struct stored *store_by_prefix(const struct store *s, const char *hex,
+const struct stored *store_by_prefix(struct store *s, const char *hex,
 				     size_t digits, bool *several)
 {
 	const struct stored *found = NULL;
 	char text[HASH_HEX + 1];
 
 	*several = false;
-	if (digits > HASH_HEX)
+	if (digits > HASH_HEX || name_all(s) != ERR_OK)
 		return NULL;
 	for (uint32_t i = 0; i < s->n; i++) {
 		if (s->v[i].frame == NULL)

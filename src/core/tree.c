@@ -223,14 +223,10 @@ static void keep_connected(struct step *s, struct origin *r, link_set except)
 	s->n->stats.grafts++;
 }
 
-void tree_on_duplicate(struct step *s, struct origin *r, uint8_t slot,
-		       uint8_t flags)
+static void prune(struct step *s, struct origin *r, uint8_t slot)
 {
 	link_set bit = link_bit(slot);
 
-	if (!grows(s->n) || slot >= LINK_SLOTS || !s->n->links[slot].up ||
-	    asked_for(s, slot, flags))
-		return;
 	r->eager = (link_set)(r->eager & ~bit);
 	if (s->now - r->pruned_ms >= PRUNE_AGAIN_MS)
 		r->pruned = 0;
@@ -242,6 +238,74 @@ void tree_on_duplicate(struct step *s, struct origin *r, uint8_t slot,
 	say_one_run(s, MSG_PRUNE, slot, &r->id);
 	s->n->stats.prunes++;
 	keep_connected(s, r, bit);
+}
+
+/* The parent of a run stays for as long as it feeds it: of two links that do,
+ * now the one is first and now the other, and were each pruned for its copies
+ * nobody would bring anything. Another becomes the parent when the present one
+ * has stopped, or comes that long behind it. */
+static bool is_fed(const struct step *s, const struct origin *r)
+{
+	return r->parent < LINK_SLOTS && s->n->links[r->parent].up &&
+	       s->now - r->fed_ms < pull_ask_after(s->n);
+}
+
+static void adopt(struct step *s, struct origin *r, uint8_t slot)
+{
+	if (r->parent != slot)
+		r->rival = LINK_NONE;
+	r->parent = slot;
+	r->fed_ms = s->now;
+	tree_feed(s, r, slot);
+}
+
+link_set tree_on_news(struct step *s, struct origin *r, uint8_t slot,
+		      uint64_t seq)
+{
+	if (slot >= LINK_SLOTS)
+		return 0;
+	if (slot == r->parent || !is_fed(s, r)) {
+		adopt(s, r, slot);
+		return 0;
+	}
+	if (r->rival == LINK_NONE) {
+		r->rival = slot;
+		r->race_seq = seq;
+		r->race_ms = s->now;
+	}
+	/* It is under way from the parent, unless that has left it out. */
+	return grows(s->n) && ranges_newest(&r->covered) == seq
+		       ? link_bit(r->parent)
+		       : 0;
+}
+
+/* A copy from the parent: by how much was the other one faster? */
+static void end_race(struct step *s, struct origin *r, uint64_t seq)
+{
+	uint8_t rival = r->rival, parent = r->parent;
+
+	r->fed_ms = s->now;
+	if (rival == LINK_NONE || seq < r->race_seq)
+		return;
+	r->rival = LINK_NONE;
+	if (s->now - r->race_ms < pull_ask_after(s->n)) {
+		prune(s, r, rival);
+	} else {
+		adopt(s, r, rival);
+		prune(s, r, parent);
+	}
+}
+
+void tree_on_duplicate(struct step *s, struct origin *r, uint8_t slot,
+		       uint64_t seq, uint8_t flags)
+{
+	if (!grows(s->n) || slot >= LINK_SLOTS || !s->n->links[slot].up ||
+	    asked_for(s, slot, flags))
+		return;
+	if (slot == r->parent)
+		end_race(s, r, seq);
+	else
+		prune(s, r, slot);
 }
 
 void tree_on_graft(struct step *s, uint8_t slot, const struct msg_graft *m)
@@ -275,6 +339,8 @@ void tree_on_prune(struct step *s, uint8_t slot, const struct msg_graft *m)
 			continue;
 		}
 		r->eager = (link_set)(r->eager & ~link_bit(slot));
+		if (r->parent == slot)
+			r->parent = LINK_NONE;
 		keep_connected(s, r, link_bit(slot));
 	}
 	s->n->stats.rejected += unknown;
@@ -299,7 +365,7 @@ static void regrow(struct step *s, uint8_t lost, bool gone)
 	for (r = oldest->prev; active(s, r); r = r->prev) {
 		uint8_t slot = LINK_NONE;
 
-		if ((gone && r->last_link == lost) || tree_eager(s, r) == 0)
+		if ((gone && r->parent == lost) || tree_eager(s, r) == 0)
 			slot = graft_elsewhere(s, r, link_bit(lost));
 		if (slot != LINK_NONE)
 			add_run(s, &grafts, slot, &r->id);
@@ -325,9 +391,12 @@ void tree_link_down(struct step *s, uint8_t slot)
 	if (!grows(s->n) || s->n->stopped)
 		return;
 	regrow(s, slot, gone);
-	for (r = s->n->gossip.origins.table; r != NULL; r = r->hh.next)
-		if (gone && r->last_link == slot)
-			r->last_link = LINK_NONE;
+	for (r = s->n->gossip.origins.table; r != NULL; r = r->hh.next) {
+		if (r->rival == slot)
+			r->rival = LINK_NONE;
+		if (gone && r->parent == slot)
+			r->parent = LINK_NONE;
+	}
 	/* No Graft for that: it would close a loop in every run's tree. */
 	other = has_all(s) ? LINK_NONE : draw(s, (link_set)(willing(s) & left));
 	if (other != LINK_NONE)

@@ -56,8 +56,9 @@ static void show_message(struct buf *b, const struct history_entry *e)
 	const struct msg_message *m = &e->parcel->msg.message;
 	size_t shown = m->data_bytes < TEXT_SHOWN ? m->data_bytes : TEXT_SHOWN;
 	char id[HASH_HEX + 1], origin[ADDR_TEXT_MAX];
+	struct hash hash = parcel_id(e->parcel);
 
-	hash_format(&e->parcel->id, id);
+	hash_format(&hash, id);
 	addr_format(&m->origin.addr, origin);
 	buf_str(b, "  ");
 	show_time(b, e->parcel->wall_ms);
@@ -101,13 +102,13 @@ static void do_send(struct peer *p, const struct words *w, struct buf *b)
 static void show_found(struct buf *b, struct frame *f, const struct hash *id)
 {
 	struct frame_head head = { .body_bytes = f->body_bytes };
-	struct parcel *c = parcel_new(&head, f);
+	struct parcel *c = NULL;
+	const char *why;
 	char origin[ADDR_TEXT_MAX], hex[HASH_HEX + 1];
 	const struct msg_message *m;
 
-	if (c == NULL || parcel_parse(c, NULL) != ERR_OK) {
+	if (parcel_new(&c, &head, f, &why) != ERR_OK) {
 		buf_str(b, "out of memory\n");
-		parcel_release(c);
 		return;
 	}
 	m = &c->msg.message;

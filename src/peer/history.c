@@ -15,18 +15,26 @@ void history_free(struct history *h)
 	mutex_destroy(&h->mu);
 }
 
-void history_add(struct history *h, struct parcel *p, bool sent)
+static void add_locked(struct history *h, struct parcel *p, bool sent)
+	NEEDS(h->mu)
 {
-	struct parcel *old;
-
-	mutex_lock(&h->mu);
-	old = h->ring[h->next].parcel;
+	parcel_release(h->ring[h->next].parcel);
 	h->ring[h->next] = (struct history_entry){ parcel_hold(p), sent };
 	h->next = (h->next + 1) % HISTORY_MAX;
 	if (h->count < HISTORY_MAX)
 		h->count++;
+}
+
+void history_add(struct history *h, struct parcel *const *p, size_t n,
+		 bool sent)
+{
+	/* Of more than fit the oldest would only come and go. */
+	size_t first = n > HISTORY_MAX ? n - HISTORY_MAX : 0;
+
+	mutex_lock(&h->mu);
+	for (size_t i = first; i < n; i++)
+		add_locked(h, p[i], sent);
 	mutex_unlock(&h->mu);
-	parcel_release(old);
 }
 
 unsigned history_copy(struct history *h, struct history_entry out[HISTORY_MAX])

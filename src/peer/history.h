@@ -21,7 +21,9 @@ struct history {
 
 void history_init(struct history *h);
 void history_free(struct history *h);
-void history_add(struct history *h, struct parcel *p, bool sent);
+/* n messages, oldest first. */
+void history_add(struct history *h, struct parcel *const *p, size_t n,
+		 bool sent);
 /* Oldest first, each with a reference for the caller; returns how many. */
 unsigned history_copy(struct history *h, struct history_entry out[HISTORY_MAX]);
 

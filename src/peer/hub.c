@@ -16,17 +16,66 @@ static void retime_locked(struct hub *h) NEEDS(h->mu)
 		cond_signal(&h->tick);
 }
 
-static void one_step(struct hub *h, const struct event *ev,
-		     const struct subject *on)
+/* The node hears that the output is slow, once until it has caught up. */
+static void look_at_output_locked(struct hub *h, struct work *w) NEEDS(h->mu)
 {
-	struct work w = { .n = 0 };
+	struct event ev = { .kind = EV_OUTPUT, .output_slow = true };
 
+	if (h->output_slow || !output_is_slow(h->peer->output))
+		return;
+	h->output_slow = true;
+	log_event(h->peer->log, LOG_INFO, KIND_PLAIN, WAY_NONE, "output", NULL,
+		  "%s", "too slow, more than half of its queue is full");
+	hub_step_locked(h, &ev, w);
+}
+
+void hub_begin(struct hub *h, struct work *w)
+{
 	mutex_lock(&h->mu);
-	hub_step_locked(h, ev, on, &w);
+	w->now_ms = clock_ms();
+	w->subject = NULL;
+	w->frames = NULL;
+	w->stepped = w->passed_on = 0;
+	w->printed = false;
+	w->told_full = 0;
+	w->n = 0;
+}
+
+void hub_end(struct hub *h, struct work *w)
+{
+	hub_pass_on_locked(h, w);
+	if (w->printed)
+		look_at_output_locked(h, w);
 	retime_locked(h);
 	mutex_unlock(&h->mu);
-	work_flush(&w);
+	work_flush(w);
+	if (w->printed)
+		output_flush(h->peer->output);
+}
+
+static void one_step(struct hub *h, const struct event *ev)
+{
+	struct work w;
+
+	hub_begin(h, &w);
+	hub_step_locked(h, ev, &w);
+	hub_end(h, &w);
 	work_release(&w);
+}
+
+/* The same about a connection; is it a neighbor's link afterwards? */
+static bool step_about(struct hub *h, const struct event *ev, struct link *l)
+{
+	struct work w;
+	bool linked;
+
+	hub_begin(h, &w);
+	w.subject = l;
+	hub_step_locked(h, ev, &w);
+	linked = l != NULL && l->slot != LINK_NONE;
+	hub_end(h, &w);
+	work_release(&w);
+	return linked;
 }
 
 /* --- waiting for room ------------------------------------------------- */
@@ -34,10 +83,10 @@ static void one_step(struct hub *h, const struct event *ev,
 /* Those of w that are more than high behind, still. */
 static void give_up_on(struct hub *h, const struct work *w, size_t high)
 {
-	struct work after = { .n = 0 };
+	struct work after;
 	link_set full = 0;
 
-	mutex_lock(&h->mu);
+	hub_begin(h, &after);
 	for (size_t i = 0; i < w->n; i++) {
 		struct link *l = w->touched[i];
 
@@ -46,9 +95,7 @@ static void give_up_on(struct hub *h, const struct work *w, size_t high)
 			full |= (link_set)(1u << l->slot);
 	}
 	hub_full_locked(h, full, &after);
-	retime_locked(h);
-	mutex_unlock(&h->mu);
-	work_flush(&after);
+	hub_end(h, &after);
 	work_release(&after);
 }
 
@@ -85,12 +132,7 @@ bool hub_on_request(struct hub *h, struct link *l, const struct addr *from,
 	struct event ev = { .kind = EV_REQUEST,
 			    .request = { .from = *from, .request = m } };
 
-	one_step(h, &ev, &(struct subject){ .link = l });
-	/* It may have been taken down again by now: not our concern here. */
-	mutex_lock(&h->mu);
-	bool linked = l->slot != LINK_NONE;
-	mutex_unlock(&h->mu);
-	return linked;
+	return step_about(h, &ev, l);
 }
 
 bool hub_on_dialed(struct hub *h, uint32_t dial, enum dial_result result,
@@ -102,50 +144,32 @@ bool hub_on_dialed(struct hub *h, uint32_t dial, enum dial_result result,
 					.result = result,
 					.reply = reply,
 					.rtt_ms = rtt_ms } };
-	bool linked = false;
 
-	one_step(h, &ev, &(struct subject){ .link = l });
-	if (l != NULL) {
-		mutex_lock(&h->mu);
-		linked = l->slot != LINK_NONE;
-		mutex_unlock(&h->mu);
-	}
-	return linked;
-}
-
-void hub_mark_seen(struct hub *h, struct parcel *const *p, size_t n, bool *seen)
-{
-	mutex_lock(&h->mu);
-	for (size_t i = 0; i < n; i++)
-		seen[i] = p[i]->has_id && node_has_seen(h->node, &p[i]->id);
-	mutex_unlock(&h->mu);
+	return step_about(h, &ev, l);
 }
 
 static void frame_event(struct event *ev, struct link *l, struct parcel *p)
 {
-	*ev = (struct event){ .kind = EV_FRAME,
-			      .link = l->slot,
-			      .frame = { .head = p->head,
-					 .frame = p->frame,
-					 .id = p->has_id ? &p->id : NULL,
-					 .msg = p->parsed ? &p->msg : NULL } };
+	*ev = (struct event){
+		.kind = EV_FRAME,
+		.link = l->slot,
+		.frame = { .head = p->head, .frame = p->frame, .msg = &p->msg }
+	};
 }
 
 void hub_on_frames(struct hub *h, struct link *l, struct parcel *const *p,
 		   size_t n)
 {
-	struct work w = { .n = 0 };
+	struct work w;
 	struct event ev;
 
-	mutex_lock(&h->mu);
-	for (size_t i = 0; i < n; i++) {
-		frame_event(&ev, l, p[i]);
-		hub_step_locked(h, &ev, &(struct subject){ .parcel = p[i] },
-				&w);
+	hub_begin(h, &w);
+	w.frames = p;
+	for (; w.stepped < n; w.stepped++) {
+		frame_event(&ev, l, p[w.stepped]);
+		hub_step_locked(h, &ev, &w);
 	}
-	retime_locked(h);
-	mutex_unlock(&h->mu);
-	work_flush(&w);
+	hub_end(h, &w);
 	wait_forwarded(h, &w);
 	work_release(&w);
 }
@@ -153,28 +177,26 @@ void hub_on_frames(struct hub *h, struct link *l, struct parcel *const *p,
 void hub_on_heard(struct hub *h, struct link *l)
 {
 	struct event ev = { .kind = EV_HEARD };
-	struct work w = { .n = 0 };
+	struct work w;
 
-	mutex_lock(&h->mu);
+	hub_begin(h, &w);
 	ev.link = l->slot;
-	hub_step_locked(h, &ev, &(struct subject){ 0 }, &w);
-	mutex_unlock(&h->mu);
+	hub_step_locked(h, &ev, &w);
+	hub_end(h, &w);
 	work_release(&w);
 }
 
 void hub_on_down(struct hub *h, struct link *l, enum down_cause cause)
 {
 	struct event ev = { .kind = EV_DOWN, .down = cause };
-	struct work w = { .n = 0 };
+	struct work w;
 
-	mutex_lock(&h->mu);
+	hub_begin(h, &w);
 	if (l->slot != LINK_NONE) {
 		ev.link = l->slot;
-		hub_step_locked(h, &ev, &(struct subject){ 0 }, &w);
-		retime_locked(h);
+		hub_step_locked(h, &ev, &w);
 	}
-	mutex_unlock(&h->mu);
-	work_flush(&w);
+	hub_end(h, &w);
 	work_release(&w);
 }
 
@@ -191,38 +213,34 @@ static void drained_locked(struct hub *h, struct link *l, struct work *w)
 	if (atomic_exchange(&l->behind, false))
 		log_event(h->peer->log, LOG_INFO, KIND_PEER, WAY_NONE,
 			  "drained", &l->who, "%s", "takes messages again");
-	hub_step_locked(h, &ev, &(struct subject){ 0 }, w);
-	retime_locked(h);
+	hub_step_locked(h, &ev, w);
 }
 
 void hub_on_drained(struct hub *h, struct link *l)
 {
-	struct work w = { .n = 0 };
+	struct work w;
 
-	mutex_lock(&h->mu);
+	hub_begin(h, &w);
 	if (l->slot != LINK_NONE)
 		drained_locked(h, l, &w);
-	mutex_unlock(&h->mu);
-	work_flush(&w);
+	hub_end(h, &w);
 	work_release(&w);
 }
 
 void hub_on_output(struct hub *h)
 {
 	struct event ev = { .kind = EV_OUTPUT, .output_slow = false };
-	struct work w = { .n = 0 };
+	struct work w;
 
-	mutex_lock(&h->mu);
+	hub_begin(h, &w);
 	/* It may be slow again by now. */
 	if (h->output_slow && !output_is_slow(h->peer->output)) {
 		h->output_slow = false;
 		log_event(h->peer->log, LOG_INFO, KIND_PLAIN, WAY_NONE,
 			  "output", NULL, "%s", "caught up");
-		hub_step_locked(h, &ev, &(struct subject){ 0 }, &w);
-		retime_locked(h);
+		hub_step_locked(h, &ev, &w);
 	}
-	mutex_unlock(&h->mu);
-	work_flush(&w);
+	hub_end(h, &w);
 	work_release(&w);
 }
 
@@ -230,16 +248,17 @@ void hub_on_seed(struct hub *h, const struct ev_seed *answer)
 {
 	struct event ev = { .kind = EV_SEED, .seed = *answer };
 
-	one_step(h, &ev, &(struct subject){ 0 });
+	one_step(h, &ev);
 }
 
 /* --- publishing ------------------------------------------------------- */
 
-uint64_t hub_next_seq(struct hub *h)
+uint64_t hub_next_seq(struct hub *h, struct identity *self)
 {
 	uint64_t seq;
 
 	mutex_lock(&h->mu);
+	*self = *node_self(h->node);
 	seq = node_next_seq(h->node);
 	mutex_unlock(&h->mu);
 	return seq;
@@ -256,26 +275,35 @@ static link_set slots_locked(const struct work *w)
 	return set;
 }
 
-enum err hub_publish(struct hub *h, struct parcel *p)
+/* No seq is left out: it stays what it was when there was no memory. */
+static enum err publish_locked(struct hub *h, const struct parcel *p,
+			       struct work *w) NEEDS(h->mu)
 {
 	struct event ev = { .kind = EV_PUBLISH,
 			    .publish = { .frame = p->frame,
-					 .id = &p->id,
 					 .msg = &p->msg.message } };
-	struct work w = { .n = 0 };
-	enum err e = ERR_OK;
 
-	mutex_lock(&h->mu);
-	if (h->stopping) {
-		e = ERR_STOPPED;
-	} else {
-		hub_step_locked(h, &ev, &(struct subject){ .parcel = p }, &w);
-		h->published_to = slots_locked(&w);
-		if (node_next_seq(h->node) == p->msg.message.seq)
-			e = ERR_NOMEM;
+	hub_step_locked(h, &ev, w);
+	return node_next_seq(h->node) == p->msg.message.seq ? ERR_NOMEM
+							    : ERR_OK;
+}
+
+enum err hub_publish(struct hub *h, struct parcel *const *p, size_t n,
+		     size_t *sent)
+{
+	struct work w;
+	enum err e;
+
+	*sent = 0;
+	hub_begin(h, &w);
+	e = h->stopping ? ERR_STOPPED : ERR_OK;
+	while (e == ERR_OK && *sent < n) {
+		e = publish_locked(h, p[*sent], &w);
+		*sent += e == ERR_OK;
 	}
-	mutex_unlock(&h->mu);
-	work_flush(&w);
+	if (*sent > 0)
+		h->published_to = slots_locked(&w);
+	hub_end(h, &w);
 	work_release(&w);
 	return e;
 }
@@ -283,13 +311,13 @@ enum err hub_publish(struct hub *h, struct parcel *p)
 void hub_wait_room(struct hub *h)
 {
 	const struct config_gossip *c = &h->peer->config->gossip;
-	struct work w = { .n = 0 };
+	struct work w;
 
-	mutex_lock(&h->mu);
+	hub_begin(h, &w);
 	for (unsigned i = 0; i < LINK_SLOTS; i++)
 		if ((h->published_to & 1u << i) != 0 && h->links[i] != NULL)
 			work_touch(&w, h->links[i]);
-	mutex_unlock(&h->mu);
+	hub_end(h, &w);
 	wait_room(h, &w, c->outbox_high, c->forward_wait_ms,
 		  c->publish_wait_ms);
 	work_release(&w);
@@ -327,7 +355,7 @@ enum err hub_wait_taken(struct hub *h, int64_t patience_ms)
 	mutex_lock(&h->mu);
 	before = h->synced;
 	mutex_unlock(&h->mu);
-	one_step(h, &ev, &(struct subject){ 0 });
+	one_step(h, &ev);
 	mutex_lock(&h->mu);
 	while (h->synced == before && e == ERR_OK) {
 		/* Patience is for having nobody, not for a slow neighbor:
@@ -369,12 +397,14 @@ enum err hub_find(struct hub *h, const char *hex, size_t digits,
 		  struct frame **f, struct hash *id)
 {
 	struct event ev = { .kind = EV_FIND };
-	struct work w = { .n = 0 };
-	bool several = false;
+	struct work w;
+	bool several = false, asked = false;
+	uint64_t before;
 	struct frame *held;
 	enum err e = ERR_NOT_FOUND;
 
-	mutex_lock(&h->mu);
+	hub_begin(h, &w);
+	before = h->finds;
 	held = node_find(h->node, hex, digits, id, &several);
 	if (several) {
 		e = ERR_RANGE;
@@ -382,17 +412,16 @@ enum err hub_find(struct hub *h, const char *hex, size_t digits,
 		*f = frame_hold(held);
 		e = ERR_OK;
 	} else if (hash_parse(hex, digits, &ev.find)) {
-		uint64_t before = h->finds;
-
 		*id = ev.find;
-		hub_step_locked(h, &ev, &(struct subject){ 0 }, &w);
-		retime_locked(h);
-		mutex_unlock(&h->mu);
-		work_flush(&w);
-		work_release(&w);
-		mutex_lock(&h->mu);
-		e = wait_found_locked(h, before, id, f);
+		hub_step_locked(h, &ev, &w);
+		asked = true;
 	}
+	hub_end(h, &w);
+	work_release(&w);
+	if (!asked)
+		return e;
+	mutex_lock(&h->mu);
+	e = wait_found_locked(h, before, id, f);
 	mutex_unlock(&h->mu);
 	return e;
 }
@@ -461,29 +490,32 @@ enum err hub_new(struct hub **out, struct peer *p, const struct node_options *o)
 	return ERR_OK;
 }
 
-static void *run_ticker(void *arg)
+/* Sleeps until the node has something to do; false when it stops. */
+static bool wait_tick(struct hub *h)
 {
-	struct hub *h = arg;
+	bool stopping;
 
 	mutex_lock(&h->mu);
 	while (!h->stopping) {
-		struct event ev = { .kind = EV_TICK };
-		struct work w = { .n = 0 };
-
 		h->tick_ms = node_deadline_ms(h->node);
-		if (clock_ms() < h->tick_ms) {
-			cond_wait_until(&h->tick, &h->mu, h->tick_ms);
-			continue;
-		}
-		h->overflowed |= h->starved;
-		h->starved = 0;
-		hub_step_locked(h, &ev, &(struct subject){ 0 }, &w);
-		mutex_unlock(&h->mu);
-		work_flush(&w);
-		work_release(&w);
-		mutex_lock(&h->mu);
+		if (clock_ms() >= h->tick_ms)
+			break;
+		cond_wait_until(&h->tick, &h->mu, h->tick_ms);
 	}
+	h->overflowed |= h->starved;
+	h->starved = 0;
+	stopping = h->stopping;
 	mutex_unlock(&h->mu);
+	return !stopping;
+}
+
+static void *run_ticker(void *arg)
+{
+	struct event ev = { .kind = EV_TICK };
+	struct hub *h = arg;
+
+	while (wait_tick(h))
+		one_step(h, &ev);
 	return NULL;
 }
 
@@ -492,7 +524,7 @@ enum err hub_start(struct hub *h)
 	struct event ev = { .kind = EV_START };
 	enum err e;
 
-	one_step(h, &ev, &(struct subject){ 0 });
+	one_step(h, &ev);
 	e = thread_start(&h->ticker, run_ticker, h, "liveness");
 	h->has_ticker = e == ERR_OK;
 	return e;
@@ -509,7 +541,7 @@ void hub_stop(struct hub *h)
 	cond_broadcast(&h->changed);
 	mutex_unlock(&h->mu);
 	if (first)
-		one_step(h, &ev, &(struct subject){ 0 });
+		one_step(h, &ev);
 }
 
 void hub_join(struct hub *h)

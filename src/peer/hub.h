@@ -34,12 +34,9 @@ bool hub_on_request(struct hub *h, struct link *l, const struct addr *from,
 bool hub_on_dialed(struct hub *h, uint32_t dial, enum dial_result result,
 		   struct link *l, const struct msg_peer_reply *reply,
 		   int64_t rtt_ms);
-/* Which of these are known by their id: those need no parsing. */
-void hub_mark_seen(struct hub *h, struct parcel *const *p, size_t n,
-		   bool *seen);
-/* Frames of one link, in order; an unparsed parcel is a known duplicate. Waits
- * a bounded time when neighbors do not take what is forwarded; a neighbor that
- * then still did not is told to the node (EV_FULL). */
+/* Frames of one link, in order; `delivered` says afterwards which messages
+ * were new. Waits a bounded time when neighbors do not take what is forwarded;
+ * a neighbor that then still did not is told to the node (EV_FULL). */
 void hub_on_frames(struct hub *h, struct link *l, struct parcel *const *p,
 		   size_t n);
 void hub_on_heard(struct hub *h, struct link *l);
@@ -50,12 +47,14 @@ void hub_on_drained(struct hub *h, struct link *l);
 void hub_on_output(struct hub *h);
 void hub_on_seed(struct hub *h, const struct ev_seed *ev);
 
-uint64_t hub_next_seq(struct hub *h);
-/* An own message with that seq. The caller holds publish_mu since
- * hub_next_seq. ERR_STOPPED: the peer is stopping; ERR_NOMEM. Then the message
- * was not sent. */
-enum err MUST_CHECK hub_publish(struct hub *h, struct parcel *p);
-/* Waits while a neighbor that was sent the last own message is far behind, at
+/* Who publishes, and the seq of his next message. */
+uint64_t hub_next_seq(struct hub *h, struct identity *self);
+/* Own messages with that seq and the following. The caller holds publish_mu
+ * since hub_next_seq. ERR_STOPPED: the peer is stopping; ERR_NOMEM. Then only
+ * the first *sent of them (may be none) were sent. */
+enum err MUST_CHECK hub_publish(struct hub *h, struct parcel *const *p,
+				size_t n, size_t *sent);
+/* Waits while a neighbor that was sent the last own messages is far behind, at
  * most [gossip] publish_wait; then it is EV_FULL. The caller holds no lock. */
 void hub_wait_room(struct hub *h);
 /* False: no neighbor until the deadline, or the peer stops. */

@@ -150,8 +150,9 @@ static void enter_locked(struct hub *h, struct link *l, uint8_t slot,
 }
 
 static void verdict_locked(struct hub *h, struct work *w,
-			   const struct effect *e, struct link *l) NEEDS(h->mu)
+			   const struct effect *e) NEEDS(h->mu)
 {
+	struct link *l = w->subject;
 	const struct msg_peer_reply *r = &e->say.peer_reply;
 
 	log_event(h->peer->log, LOG_INFO, KIND_PEER, WAY_OUT, "Peer Reply",
@@ -211,21 +212,40 @@ static void unlink_locked(struct hub *h, struct work *w, const struct effect *e)
 
 /* --- effects: all of them --------------------------------------------- */
 
-static void deliver_locked(struct hub *h, struct parcel *p) NEEDS(h->mu)
-{
-	p->delivered = true;
-	history_add(&h->peer->history, p, false);
-	if (h->peer->options->receive && output_message(h->peer->output, p))
-		h->output_filled = true;
-}
-
-/* A reader of our output hears of it there, in its place. */
-static void lose(struct hub *h, const struct range *r)
+/* Copies are frequent only where they come in a row: for a stretch of news at
+ * a time each lock is taken once. */
+void hub_pass_on_locked(struct hub *h, struct work *w)
 {
 	struct peer *p = h->peer;
 
-	if (p->options->receive)
+	while (w->passed_on < w->stepped) {
+		struct parcel *const *first = w->frames + w->passed_on;
+		size_t n = 0, left = w->stepped - w->passed_on;
+
+		while (n < left && first[n]->delivered)
+			n++;
+		w->passed_on += n > 0 ? n : 1;
+		if (n == 0)
+			continue;
+		history_add(&p->history, first, n, false);
+		if (p->options->receive) {
+			output_messages(p->output, first, n);
+			w->printed = true;
+		}
+	}
+}
+
+/* A reader of our output hears of it there, in its place. */
+static void lose_locked(struct hub *h, const struct range *r, struct work *w)
+	NEEDS(h->mu)
+{
+	struct peer *p = h->peer;
+
+	hub_pass_on_locked(h, w);
+	if (p->options->receive) {
 		output_gap(p->output, r);
+		w->printed = true;
+	}
 	if (!p->options->receive || p->log != NULL)
 		log_event(p->log, LOG_WARN, KIND_WARNING, WAY_NONE, "lost",
 			  &r->run.addr,
@@ -284,8 +304,8 @@ static void check_locked(struct hub *h, const struct effect *e, link_set *quiet,
 		*quiet |= (link_set)(1u << e->link);
 }
 
-static void apply_locked(struct hub *h, const struct effect *e,
-			 const struct subject *on, struct work *w) NEEDS(h->mu)
+static void apply_locked(struct hub *h, const struct effect *e, struct work *w)
+	NEEDS(h->mu)
 {
 	switch (e->kind) {
 	case EF_SEND:
@@ -295,17 +315,17 @@ static void apply_locked(struct hub *h, const struct effect *e,
 		say_locked(h, w, e);
 		break;
 	case EF_VERDICT:
-		verdict_locked(h, w, e, on->link);
+		verdict_locked(h, w, e);
 		break;
 	case EF_DIAL:
 		dialer_dial(h->peer->dialer, e);
 		break;
 	case EF_ADOPT:
-		enter_locked(h, on->link, e->link, "dialed");
+		enter_locked(h, w->subject, e->link, "dialed");
 		break;
 	case EF_REFUSE:
-		if (on->link != NULL)
-			bye_locked(h, w, on->link, e->unlink.bye);
+		if (w->subject != NULL)
+			bye_locked(h, w, w->subject, e->unlink.bye);
 		break;
 	case EF_UNLINK:
 		unlink_locked(h, w, e);
@@ -320,7 +340,7 @@ static void apply_locked(struct hub *h, const struct effect *e,
 		seeds_leave(h->peer->seeds, node_self(h->node));
 		break;
 	case EF_DELIVER:
-		deliver_locked(h, on->parcel);
+		w->frames[w->stepped]->delivered = true;
 		break;
 	case EF_FOUND:
 	case EF_NOT_FOUND:
@@ -331,7 +351,7 @@ static void apply_locked(struct hub *h, const struct effect *e,
 			link_watch(h->links[e->link]);
 		break;
 	case EF_LOST:
-		lose(h, &e->lost);
+		lose_locked(h, &e->lost, w);
 		break;
 	case EF_CHECK: /* hub_step_locked: it leads to another step */
 		break;
@@ -348,13 +368,12 @@ static void follow_up_locked(struct hub *h, link_set set,
 			     const struct event *like, struct work *w)
 	NEEDS(h->mu)
 {
-	struct subject none = { 0 };
 	struct event ev = *like;
 
 	for (uint8_t i = 0; i < LINK_SLOTS; i++) {
 		ev.link = i;
 		if ((set & 1u << i) != 0)
-			hub_step_locked(h, &ev, &none, w);
+			hub_step_locked(h, &ev, w);
 	}
 }
 
@@ -374,34 +393,18 @@ void hub_full_locked(struct hub *h, link_set full, struct work *w)
 	follow_up_locked(h, full, &(struct event){ .kind = EV_FULL }, w);
 }
 
-static void output_filled_locked(struct hub *h, struct work *w) NEEDS(h->mu)
-{
-	struct event ev = { .kind = EV_OUTPUT, .output_slow = true };
-
-	if (h->output_slow)
-		return;
-	h->output_slow = true;
-	log_event(h->peer->log, LOG_INFO, KIND_PLAIN, WAY_NONE, "output", NULL,
-		  "%s", "too slow, more than half of its queue is full");
-	hub_step_locked(h, &ev, &(struct subject){ 0 }, w);
-}
-
 /* Steps that the effects of the last one made necessary. */
 static void after_effects_locked(struct hub *h, link_set quiet,
 				 link_set waiting, struct work *w) NEEDS(h->mu)
 {
 	link_set over = h->overflowed;
-	bool filled = h->output_filled;
 
 	h->overflowed = 0;
-	h->output_filled = false;
 	follow_up_locked(h, quiet, &(struct event){ .kind = EV_CHECKED }, w);
 	follow_up_locked(
 		h, waiting,
 		&(struct event){ .kind = EV_CHECKED, .bytes_wait = true }, w);
 	hub_full_locked(h, over, w);
-	if (filled)
-		output_filled_locked(h, w);
 }
 
 /* Effects found no memory, and any link may miss something: each is told of
@@ -416,19 +419,18 @@ static void effects_dropped_locked(struct hub *h) NEEDS(h->mu)
 			h->starved |= (link_set)(1u << i);
 }
 
-void hub_step_locked(struct hub *h, const struct event *ev,
-		     const struct subject *on, struct work *w)
+void hub_step_locked(struct hub *h, const struct event *ev, struct work *w)
 {
 	link_set quiet = 0, waiting = 0;
 
-	node_step(h->node, clock_ms(), ev, &h->effects);
+	node_step(h->node, w->now_ms, ev, &h->effects);
 	for (size_t i = 0; i < h->effects.n; i++) {
 		const struct effect *e = &h->effects.v[i];
 
 		if (e->kind == EF_CHECK)
 			check_locked(h, e, &quiet, &waiting);
 		else
-			apply_locked(h, e, on, w);
+			apply_locked(h, e, w);
 	}
 	if (h->effects.dropped != h->dropped)
 		effects_dropped_locked(h);

@@ -15,9 +15,8 @@ struct hub {
 	uint64_t dropped;      /* (n) effects, as far as that was dealt with */
 	link_set overflowed;   /* (n) EV_FULL is due after the effects, */
 	link_set starved;      /* (n) or at the next tick: memory is short */
-	bool output_filled;    /* (n) likewise EV_OUTPUT */
 	bool output_slow;      /* (n) as the node was told last */
-	link_set published_to; /* (n) links the last own message went to */
+	link_set published_to; /* (n) links the last own messages went to */
 	struct cond tick;      /* the deadline moved, or stop */
 	struct cond changed;   /* links, answers, stop: for who waits */
 	int64_t tick_ms;       /* (n) when the ticker will look next */
@@ -31,23 +30,29 @@ struct hub {
 	bool has_ticker;       /* (t) */
 };
 
-/* What one locked section left to do without the lock. */
+/* One locked section: what it is about, and what it left to do without the
+ * lock. hub_begin, steps, hub_end, and work_release at the very end. */
 struct work {
-	struct link *touched[2 * LINK_SLOTS]; /* a reference each */
-	size_t n;
+	int64_t now_ms;
+	struct link *subject;         /* of a request or a dial */
+	struct parcel *const *frames; /* that came, with ev.frame */
+	size_t stepped, passed_on;    /* of these, so far */
+	bool printed;                 /* the output has something new */
 	link_set told_full; /* EV_FULL was stepped: once in a section */
+	size_t n;
+	struct link *touched[2 * LINK_SLOTS]; /* n, a reference each */
 };
 
-/* What the event of a step was about, for the effects. */
-struct subject {
-	struct link *link;     /* of a request or a dial */
-	struct parcel *parcel; /* of a frame */
-};
+void hub_begin(struct hub *h, struct work *w) ACQUIRES(h->mu);
+/* Unlocks; sends and prints what the sockets and stdout take. */
+void hub_end(struct hub *h, struct work *w) RELEASES(h->mu);
 
 /* One step of the node and its effects. Some effects are questions whose
  * answers are events again; they follow at once. */
-void hub_step_locked(struct hub *h, const struct event *ev,
-		     const struct subject *on, struct work *w) NEEDS(h->mu);
+void hub_step_locked(struct hub *h, const struct event *ev, struct work *w)
+	NEEDS(h->mu);
+/* Passes on the messages that were delivered since it did so last. */
+void hub_pass_on_locked(struct hub *h, struct work *w) NEEDS(h->mu);
 
 /* EV_FULL for those of the links that were not told in this section: a full
  * link that the answer overflows again would be told for ever. From here on

@@ -112,9 +112,12 @@ static void refuse_line(struct input *in, size_t n, bool whole)
 		 whole ? "" : " or more", in->line_max);
 }
 
-/* The next line, without its newline; the last one may have none. Lines over
- * line_max are refused here, whole. Valid until the next call. */
-static bool next_line(struct input *in, const char **line, size_t *n)
+enum taken { TAKEN_LINE, TAKEN_NONE, TAKEN_MORE };
+
+/* The next line of what is read already, without its newline; the last one may
+ * have none. Lines over line_max are refused here, whole. TAKEN_MORE: more has
+ * to be read first; TAKEN_NONE: nothing comes any more. */
+static enum taken take_line(struct input *in, struct line *line)
 {
 	for (;;) {
 		size_t have = in->buf.len - in->start;
@@ -122,14 +125,11 @@ static bool next_line(struct input *in, const char **line, size_t *n)
 		const char *nl = have > 0 ? memchr(p, '\n', have) : NULL;
 		size_t len = nl != NULL ? (size_t)(nl - p) : have;
 
-		if (nl == NULL && len <= in->line_max && !in->ended &&
-		    !in->stopped) {
-			fill(in);
-			continue;
-		}
 		if (in->stopped ||
 		    (nl == NULL && in->ended && (len == 0 || in->broken)))
-			return false; /* broken: the rest is part of a line */
+			return TAKEN_NONE; /* broken: only part of a line */
+		if (nl == NULL && !in->ended && len <= in->line_max)
+			return TAKEN_MORE;
 		if (nl == NULL && !in->ended) { /* too long already */
 			if (!in->skipping) {
 				in->line_number++;
@@ -137,8 +137,7 @@ static bool next_line(struct input *in, const char **line, size_t *n)
 			}
 			in->skipping = true;
 			in->start = in->buf.len;
-			fill(in);
-			continue;
+			return TAKEN_MORE;
 		}
 		in->start += len + (nl != NULL);
 		if (in->skipping) { /* the end of a line refused before */
@@ -150,10 +149,23 @@ static bool next_line(struct input *in, const char **line, size_t *n)
 			refuse_line(in, len, true);
 			continue;
 		}
-		*line = p;
-		*n = len;
-		return true;
+		*line = (struct line){ p, len };
+		return TAKEN_LINE;
 	}
+}
+
+/* Up to max lines: waits for the first, and adds what came with it. Valid
+ * until the next call; none: the end. */
+static size_t next_lines(struct input *in, struct line *v, size_t max)
+{
+	enum taken t;
+	size_t n = 0;
+
+	while ((t = take_line(in, v)) == TAKEN_MORE)
+		fill(in);
+	while (t == TAKEN_LINE && ++n < max)
+		t = take_line(in, v + n);
+	return n;
 }
 
 /* --- the prompt ------------------------------------------------------- */
@@ -171,15 +183,14 @@ static void show(struct input *in, const char *text)
 
 static void run_prompt(struct input *in)
 {
-	const char *line;
-	size_t n;
+	struct line line;
 
 	show(in, CONSOLE_MENU CONSOLE_PROMPT);
 	/* A script's first command means a peer that has joined. */
 	if (!in->terminal)
 		hub_wait_settled(in->peer->hub, clock_ms() + SETTLE_MS);
-	while (next_line(in, &line, &n)) {
-		if (!console_line(in->peer, line, n)) {
+	while (next_lines(in, &line, 1) > 0) {
+		if (!console_line(in->peer, line.text, line.bytes)) {
 			peer_finish(in->peer, EXIT_DONE);
 			return;
 		}
@@ -230,14 +241,19 @@ static void say_alone(struct input *in)
 		 (long long)in->peer->options->wait_ms / 1000);
 }
 
-/* Publishes one line, waiting for a neighbor if there is none. */
-static enum err send_line(struct input *in, const char *line, size_t n)
+/* Publishes them, waiting for a neighbor if there is none. */
+static enum err send_lines(struct input *in, const struct line *v, size_t n)
 {
 	struct peer *p = in->peer;
+	enum err e = ERR_OK;
+	size_t sent = 0;
 
-	if (!hub_wait_neighbor(p->hub, clock_ms() + p->options->wait_ms))
-		return was_stopped(in) ? ERR_STOPPED : ERR_TIMEOUT;
-	return publisher_send(p, line, n, true);
+	if (hub_wait_neighbor(p->hub, clock_ms() + p->options->wait_ms))
+		e = publisher_send_lines(p, v, n, &sent);
+	else
+		e = was_stopped(in) ? ERR_STOPPED : ERR_TIMEOUT;
+	in->unsent += n - sent;
+	return e;
 }
 
 /* Everything is published: wait until a neighbor has it all. */
@@ -261,18 +277,16 @@ static int status_of(struct input *in, enum err e)
 
 static void run_send(struct input *in)
 {
-	const char *line;
-	size_t n;
+	struct line lines[PUBLISH_MAX];
 	enum err e = ERR_OK;
+	size_t n;
 
 	/* Several neighbors are better than the first: one may just leave. */
 	hub_wait_settled(in->peer->hub, clock_ms() + SEND_SETTLE_MS);
-	while (e == ERR_OK && next_line(in, &line, &n)) {
-		e = send_line(in, line, n);
+	while (e == ERR_OK && (n = next_lines(in, lines, PUBLISH_MAX)) > 0) {
+		e = send_lines(in, lines, n);
 		if (e == ERR_NOMEM)
 			complain("peer: out of memory\n");
-		if (e != ERR_OK)
-			in->unsent++;
 	}
 	if (e != ERR_OK || in->stopped || in->broken)
 		in->unsent += count_unsent(in);

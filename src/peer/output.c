@@ -20,40 +20,58 @@
 #define PIPE_SAFE_BYTES 4096 /* a writable pipe takes this without blocking */
 #define GAPS_MAX 1024 /* separate gaps waiting; then they grow together */
 
+#define FIRST_ITEMS 64
+#define KEPT_ITEMS 1024 /* room of an empty queue */
+#define TAKE_MAX 64     /* items taken from the queue at a time */
+/* So much a thread that comes along with something new writes for others, too:
+ * it has a link to read. */
+#define FLUSH_BYTES (4 * WRITE_BYTES)
+
 enum item_kind { ITEM_MESSAGE, ITEM_TEXT, ITEM_GAP };
 
-struct item {
-	struct item *next;
-	enum item_kind kind;
-	struct parcel *parcel; /* MESSAGE */
-	struct buf text;       /* TEXT */
-	struct range gap;      /* GAP: the messages not printed, since */
+/* Messages not printed, since */
+struct gap {
+	struct range range;
 	bool nobody; /* nobody had them; else since they did not fit */
 };
 
-/* (c) constant, (q) mu, (w) the writing thread */
+struct item {
+	enum item_kind kind;
+	union {
+		struct parcel *parcel; /* MESSAGE */
+		struct buf *text;      /* TEXT */
+		struct gap *gap;       /* GAP */
+	};
+};
+
+/* (c) constant, (q) mu, (w) whoever set writing */
 struct output {
 	struct output_config config; /* (c) */
 	bool terminal;               /* (c) */
-	int fd;           /* (c) may be a non-blocking twin of config.fd */
-	int wake_fd;      /* (c) eventfd */
-	size_t write_max; /* (c) */
-	bool is_socket;   /* (c) */
+	int fd;            /* (c) may be a non-blocking twin of config.fd */
+	int wake_fd;       /* (c) eventfd */
+	size_t write_max;  /* (c) */
+	bool is_socket;    /* (c) */
+	bool never_blocks; /* (c) to write: anybody may; else the thread */
 	struct mutex mu;
 	struct cond work;
-	struct item *head, **tail; /* (q) */
-	struct item *last_gap;     /* (q) the tail if it is a gap */
-	size_t bytes;              /* (q) */
-	bool slow;                 /* (q) see output_message */
-	unsigned gaps;             /* (q) */
-	uint64_t lost;             /* (q) */
-	uint64_t unnamed;          /* (q) lost, and no gap says which */
-	bool closing;              /* (q) */
-	int64_t deadline_ms;       /* (q) valid when closing */
-	bool ended;                /* (q) nothing is printed any more */
-	uint64_t printed;          /* (w) */
-	struct buf out;            /* (w) */
-	pthread_t thread;          /* (c) */
+	struct item *queue;      /* (q) ring */
+	size_t head, count, cap; /* (q) */
+	struct gap *last_gap;    /* (q) the last item if it is a gap */
+	size_t bytes;            /* (q) of the items */
+	bool writing;            /* (q) */
+	bool stuck;       /* (q) stdout took less than all: the thread's turn */
+	bool slow;        /* (q) see output_message */
+	unsigned gaps;    /* (q) */
+	uint64_t lost;    /* (q) */
+	uint64_t unnamed; /* (q) lost, and no gap says which */
+	bool closing;     /* (q) */
+	int64_t deadline_ms; /* (q) valid when closing */
+	bool ended;          /* (q) nothing is printed any more */
+	uint64_t printed;    /* (w) */
+	struct buf out;      /* (w) formatted, */
+	size_t done;         /* (w) and written so far */
+	pthread_t thread;    /* (c) */
 };
 
 /* --- formatting ------------------------------------------------------- */
@@ -62,8 +80,9 @@ static void format_json(struct buf *b, const struct parcel *p)
 {
 	const struct msg_message *m = &p->msg.message;
 	char id[HASH_HEX + 1], origin[ADDR_TEXT_MAX];
+	struct hash hash = parcel_id(p);
 
-	hash_format(&p->id, id);
+	hash_format(&hash, id);
 	addr_format(&m->origin.addr, origin);
 	buf_fmt(b,
 		"{\"id\":\"%s\",\"origin\":\"%s\",\"incarnation\":%llu,"
@@ -122,9 +141,9 @@ static uint64_t range_size(const struct range *r)
 
 /* Who reads JSON finds every gap among the messages; what nobody had is no
  * trouble of his that stderr should tell him of as well. */
-static void format_gap(struct output *o, const struct item *i)
+static void format_gap(struct output *o, const struct gap *gap)
 {
-	const struct range *r = &i->gap;
+	const struct range *r = &gap->range;
 	char origin[ADDR_TEXT_MAX];
 
 	addr_format(&r->run.addr, origin);
@@ -135,13 +154,13 @@ static void format_gap(struct output *o, const struct item *i)
 			origin, (unsigned long long)r->run.incarnation,
 			(unsigned long long)r->first,
 			(unsigned long long)r->last);
-	if (o->config.json && i->nobody)
+	if (o->config.json && gap->nobody)
 		return;
 	complain("peer: %llu messages %s: %s seq %llu to %llu\n",
 		 (unsigned long long)range_size(r),
-		 i->nobody ? "lost in the network, nobody has them any more"
-			   : "not printed, stdout was not read or "
-			     "memory is short",
+		 gap->nobody ? "lost in the network, nobody has them any more"
+			     : "not printed, stdout was not read or "
+			       "memory is short",
 		 origin, (unsigned long long)r->first,
 		 (unsigned long long)r->last);
 }
@@ -154,51 +173,81 @@ static size_t item_bytes(const struct item *i)
 	case ITEM_MESSAGE:
 		return i->parcel->frame->body_bytes + ITEM_OVERHEAD;
 	case ITEM_TEXT:
-		return i->text.len + ITEM_OVERHEAD;
+		return i->text->len + ITEM_OVERHEAD;
 	case ITEM_GAP:
 		break;
 	}
 	return 0;
 }
 
-static void item_free(struct item *i)
+static void item_free(const struct item *i)
 {
-	parcel_release(i->parcel);
-	buf_free(&i->text);
-	free(i);
+	switch (i->kind) {
+	case ITEM_MESSAGE:
+		parcel_release(i->parcel);
+		break;
+	case ITEM_TEXT:
+		buf_free(i->text);
+		free(i->text);
+		break;
+	case ITEM_GAP:
+		free(i->gap);
+		break;
+	}
 }
 
-static void append_locked(struct output *o, struct item *i) NEEDS(o->mu)
+static bool grow_locked(struct output *o) NEEDS(o->mu)
 {
-	*o->tail = i;
-	o->tail = &i->next;
-	o->last_gap = i->kind == ITEM_GAP ? i : NULL;
-	o->bytes += item_bytes(i);
-	cond_signal(&o->work);
+	size_t cap = o->cap ? o->cap * 2 : FIRST_ITEMS;
+	struct item *q = malloc(cap * sizeof *q);
+
+	if (q == NULL)
+		return false;
+	for (size_t i = 0; i < o->count; i++)
+		q[i] = o->queue[(o->head + i) % o->cap];
+	free(o->queue);
+	o->queue = q;
+	o->head = 0;
+	o->cap = cap;
+	return true;
+}
+
+/* False when there is no memory, or no room for so many bytes. */
+static bool append_locked(struct output *o, const struct item *i) NEEDS(o->mu)
+{
+	size_t bytes = item_bytes(i);
+
+	if (o->bytes + bytes > o->config.max_bytes ||
+	    (o->count == o->cap && !grow_locked(o)))
+		return false;
+	o->queue[(o->head + o->count++) % o->cap] = *i;
+	o->last_gap = i->kind == ITEM_GAP ? i->gap : NULL;
+	o->bytes += bytes;
+	return true;
 }
 
 /* Notes a gap where its messages would have stood; the last one grows. */
 static void gap_locked(struct output *o, const struct range *r, bool nobody)
 	NEEDS(o->mu)
 {
-	struct item *gap = o->last_gap;
+	struct gap *gap = o->last_gap;
+	struct item item = { .kind = ITEM_GAP };
 
 	if (gap != NULL && gap->nobody == nobody &&
-	    identity_equal(&gap->gap.run, &r->run) &&
-	    r->first == gap->gap.last + 1) {
-		gap->gap.last = r->last;
+	    identity_equal(&gap->range.run, &r->run) &&
+	    r->first == gap->range.last + 1) {
+		gap->range.last = r->last;
 		return;
 	}
-	gap = o->gaps < GAPS_MAX ? calloc(1, sizeof *gap) : NULL;
-	if (gap == NULL) {
+	gap = o->gaps < GAPS_MAX ? malloc(sizeof *gap) : NULL;
+	item.gap = gap;
+	if (gap == NULL || !append_locked(o, &item)) {
+		free(gap);
 		o->unnamed += range_size(r);
 		return;
 	}
-	gap->kind = ITEM_GAP;
-	gap->gap = *r;
-	gap->nobody = nobody;
+	*gap = (struct gap){ *r, nobody };
 	o->gaps++;
-	append_locked(o, gap);
 }
 
 /* The message does not fit. */
@@ -211,29 +260,27 @@ static void miss_locked(struct output *o, const struct msg_message *m)
 	gap_locked(o, &r, false);
 }
 
-bool output_message(struct output *o, struct parcel *p)
+static void message_locked(struct output *o, struct parcel *p) NEEDS(o->mu)
 {
-	struct item *i = calloc(1, sizeof *i);
-	bool slow;
+	struct item i = { .kind = ITEM_MESSAGE, .parcel = p };
 
-	mutex_lock(&o->mu);
-	if (o->ended || o->closing) {
-		o->lost += o->closing;
-		free(i);
-	} else if (i == NULL ||
-		   o->bytes + p->frame->body_bytes + ITEM_OVERHEAD >
-			   o->config.max_bytes) {
+	if (append_locked(o, &i))
+		parcel_hold(p);
+	else
 		miss_locked(o, &p->msg.message);
-		free(i);
-	} else {
-		i->kind = ITEM_MESSAGE;
-		i->parcel = parcel_hold(p);
-		append_locked(o, i);
-		o->slow = o->slow || o->bytes > o->config.max_bytes / 2;
-	}
-	slow = o->slow;
+}
+
+void output_messages(struct output *o, struct parcel *const *p, size_t n)
+{
+	mutex_lock(&o->mu);
+	if (o->closing)
+		o->lost += n;
+	else if (!o->ended)
+		for (size_t i = 0; i < n; i++)
+			message_locked(o, p[i]);
+	if (!o->closing && o->bytes > o->config.max_bytes / 2)
+		o->slow = true;
 	mutex_unlock(&o->mu);
-	return slow;
 }
 
 void output_gap(struct output *o, const struct range *r)
@@ -256,22 +303,25 @@ bool output_is_slow(struct output *o)
 
 void output_text(struct output *o, struct buf *b)
 {
-	struct item *i = calloc(1, sizeof *i);
+	struct buf *text = b->failed ? NULL : malloc(sizeof *text);
+	struct item i = { .kind = ITEM_TEXT, .text = text };
+	bool taken = false;
 
-	if (i == NULL || b->failed)
+	if (text == NULL) {
 		complain("peer: no memory to show an answer\n");
-	mutex_lock(&o->mu);
-	if (i == NULL || b->failed || o->ended || o->closing ||
-	    o->bytes + b->len > o->config.max_bytes) {
-		free(i);
 		buf_reset(b);
-	} else {
-		i->kind = ITEM_TEXT;
-		i->text = *b;
-		*b = (struct buf){ 0 };
-		append_locked(o, i);
+		return;
 	}
+	*text = *b;
+	*b = (struct buf){ 0 };
+	mutex_lock(&o->mu);
+	if (!o->ended && !o->closing)
+		taken = append_locked(o, &i);
 	mutex_unlock(&o->mu);
+	if (taken)
+		output_flush(o);
+	else
+		item_free(&i);
 }
 
 uint64_t output_lost(struct output *o)
@@ -327,6 +377,7 @@ static void end_output(struct output *o, int error)
 	o->ended = true;
 	mutex_unlock(&o->mu);
 	buf_reset(&o->out);
+	o->done = 0;
 	if (error != EPIPE)
 		complain("peer: cannot write stdout: %s\n", strerror(error));
 	peer_finish(o->config.peer, error == EPIPE ? EXIT_DONE : EXIT_OUTPUT);
@@ -339,32 +390,33 @@ static ssize_t write_some(struct output *o, const char *p, size_t n)
 	return write(o->fd, p, n);
 }
 
-static bool write_out(struct output *o)
+enum wrote {
+	WROTE_ALL,  /* of what is formatted */
+	WROTE_PART, /* stdout may take more */
+	WROTE_NONE, /* stdout is full */
+	WROTE_LAST  /* nothing is printed any more */
+};
+
+static enum wrote write_piece(struct output *o)
 {
-	size_t done = 0;
-
-	while (done < o->out.len) {
-		size_t n = o->out.len - done;
-		int error = wait_writable(o);
-		ssize_t w;
-
-		if (error == ETIMEDOUT)
-			break;
-		if (error != 0) {
-			end_output(o, error);
-			return false;
-		}
-		w = write_some(o, o->out.data + done,
+	size_t n = o->out.len - o->done;
+	ssize_t w = write_some(o, o->out.data + o->done,
 			       n < o->write_max ? n : o->write_max);
-		if (w >= 0) {
-			done += (size_t)w;
-		} else if (errno != EAGAIN && errno != EINTR) {
-			end_output(o, errno);
-			return false;
-		}
+
+	if (w < 0 && errno == EAGAIN)
+		return WROTE_NONE;
+	if (w < 0 && errno != EINTR) {
+		end_output(o, errno);
+		return WROTE_LAST;
 	}
-	buf_drop(&o->out, done);
-	return o->out.len == 0;
+	o->done += w > 0 ? (size_t)w : 0;
+	if (o->done < o->out.len)
+		return WROTE_PART;
+	buf_reset(&o->out);
+	o->done = 0;
+	if (o->out.cap > 2 * WRITE_BYTES)
+		buf_free(&o->out);
+	return WROTE_ALL;
 }
 
 /* There was no memory to format it. A message becomes a gap, there and on
@@ -372,15 +424,15 @@ static bool write_out(struct output *o)
 static void print_missed(struct output *o, const struct item *i)
 {
 	const struct msg_message *m;
-	struct item gap = { .kind = ITEM_GAP };
 	size_t before = o->out.len;
+	struct gap gap = { 0 };
 
 	if (i->kind == ITEM_TEXT)
-		complain("peer: no memory to show %zu bytes\n", i->text.len);
+		complain("peer: no memory to show %zu bytes\n", i->text->len);
 	if (i->kind != ITEM_MESSAGE)
 		return; /* a gap is on stderr already */
 	m = &i->parcel->msg.message;
-	gap.gap = (struct range){ m->origin, m->seq, m->seq };
+	gap.range = (struct range){ m->origin, m->seq, m->seq };
 	mutex_lock(&o->mu);
 	o->lost++;
 	mutex_unlock(&o->mu);
@@ -390,45 +442,68 @@ static void print_missed(struct output *o, const struct item *i)
 	o->out.failed = false;
 }
 
-/* Formats one item; true once the wanted number of messages is printed. */
-static bool print_item(struct output *o, const struct item *i)
+static void format_item(struct output *o, const struct item *i)
 {
-	size_t before = o->out.len;
-	bool last = false;
-
-	if (i->kind == ITEM_MESSAGE) {
+	switch (i->kind) {
+	case ITEM_MESSAGE:
 		output_format(&o->out, i->parcel, o->config.json, o->terminal);
-		if (!o->out.failed)
-			o->printed++;
-		last = o->printed == o->config.count;
-	} else if (i->kind == ITEM_TEXT) {
-		buf_add(&o->out, i->text.data, i->text.len);
-	} else {
-		format_gap(o, i);
+		o->printed += !o->out.failed;
+		break;
+	case ITEM_TEXT:
+		buf_add(&o->out, i->text->data, i->text->len);
+		break;
+	case ITEM_GAP:
+		format_gap(o, i->gap);
+		break;
 	}
-	if (o->out.failed) {
-		o->out.len = before;
-		o->out.failed = false;
-		print_missed(o, i);
-		return false;
-	}
-	return last;
 }
 
-static struct item *take_locked(struct output *o) NEEDS(o->mu)
+static bool all_printed(const struct output *o)
 {
-	struct item *i = o->head;
+	return o->config.count > 0 && o->printed == o->config.count;
+}
 
-	if (i == NULL)
-		return NULL;
-	o->head = i->next;
-	if (o->head == NULL)
-		o->tail = &o->head;
-	if (i == o->last_gap)
+static void print_item(struct output *o, const struct item *i)
+{
+	size_t before = o->out.len;
+
+	if (all_printed(o))
+		return;
+	format_item(o, i);
+	if (!o->out.failed)
+		return;
+	o->out.len = before;
+	o->out.failed = false;
+	print_missed(o, i);
+}
+
+static bool take_locked(struct output *o, struct item *i) NEEDS(o->mu)
+{
+	if (o->count == 0)
+		return false;
+	*i = o->queue[o->head];
+	o->head = (o->head + 1) % o->cap;
+	o->count--;
+	if (o->count == 0)
 		o->last_gap = NULL;
 	o->gaps -= i->kind == ITEM_GAP;
 	o->bytes -= item_bytes(i);
-	return i;
+	return true;
+}
+
+static size_t take_some_locked(struct output *o, struct item v[TAKE_MAX])
+	NEEDS(o->mu)
+{
+	size_t n = 0, bytes = 0;
+
+	while (n < TAKE_MAX && bytes < WRITE_BYTES && take_locked(o, &v[n]))
+		bytes += item_bytes(&v[n++]);
+	if (o->count == 0 && o->cap > KEPT_ITEMS) {
+		free(o->queue);
+		o->queue = NULL;
+		o->head = o->cap = 0;
+	}
+	return n;
 }
 
 /* A quarter, not a half: between slow and caught up lies a good piece of work,
@@ -441,42 +516,105 @@ static bool caught_up_locked(struct output *o) NEEDS(o->mu)
 	return true;
 }
 
-static struct item *next_item(struct output *o)
+/* Formats as much as goes into one write; false if nothing was queued. */
+static bool format_some(struct output *o)
 {
-	struct item *i;
-	bool caught_up;
+	struct item v[TAKE_MAX];
+	bool caught_up, any = false;
+	size_t n;
 
-	mutex_lock(&o->mu);
-	i = take_locked(o);
-	caught_up = caught_up_locked(o);
-	mutex_unlock(&o->mu);
-	if (caught_up && o->config.caught_up != NULL)
-		o->config.caught_up(o->config.peer);
-	return i;
+	do {
+		mutex_lock(&o->mu);
+		n = take_some_locked(o, v);
+		caught_up = caught_up_locked(o);
+		mutex_unlock(&o->mu);
+		for (size_t i = 0; i < n; i++) {
+			print_item(o, &v[i]);
+			item_free(&v[i]);
+		}
+		if (caught_up && o->config.caught_up != NULL)
+			o->config.caught_up(o->config.peer);
+		any = any || n > 0;
+	} while (n > 0 && o->out.len < WRITE_BYTES && !all_printed(o));
+	return any;
 }
 
-/* Writes what is queued; false when the output is over. */
-static bool drain(struct output *o)
+static enum wrote all_written(struct output *o)
 {
-	struct item *i;
+	if (!all_printed(o))
+		return WROTE_ALL;
+	mutex_lock(&o->mu);
+	o->ended = true;
+	mutex_unlock(&o->mu);
+	peer_finish(o->config.peer, EXIT_DONE);
+	return WROTE_LAST;
+}
 
-	while ((i = next_item(o)) != NULL) {
-		bool last = print_item(o, i);
+static enum wrote write_at_once(struct output *o)
+{
+	enum wrote w = WROTE_ALL;
+	size_t bytes = 0;
 
-		item_free(i);
-		if (o->out.len < WRITE_BYTES && !last)
-			continue;
-		if (!write_out(o))
-			return false;
-		if (last) {
-			mutex_lock(&o->mu);
-			o->ended = true;
-			mutex_unlock(&o->mu);
-			peer_finish(o->config.peer, EXIT_DONE);
-			return false;
-		}
+	while (w == WROTE_ALL && bytes < FLUSH_BYTES && format_some(o)) {
+		bytes += o->out.len;
+		do
+			w = write_piece(o);
+		while (w == WROTE_PART);
+		if (w == WROTE_ALL)
+			w = all_written(o);
 	}
-	return write_out(o);
+	return w;
+}
+
+void output_flush(struct output *o)
+{
+	mutex_lock(&o->mu);
+	if (!o->never_blocks && o->count > 0)
+		cond_signal(&o->work);
+	if (o->never_blocks && o->count > 0 && !o->writing && !o->stuck &&
+	    !o->ended) {
+		o->writing = true;
+		mutex_unlock(&o->mu);
+		enum wrote w = write_at_once(o);
+		mutex_lock(&o->mu);
+		o->writing = false;
+		o->stuck = w == WROTE_NONE;
+		/* What came meanwhile, and was left to me. */
+		if (o->stuck || o->count > 0 || o->closing)
+			cond_signal(&o->work);
+	}
+	mutex_unlock(&o->mu);
+}
+
+/* Writes what is formatted, or something of what is queued. False when that
+ * was the end of it, or the stop would not wait any longer. */
+static bool write_patiently(struct output *o)
+{
+	enum wrote w = o->never_blocks ? WROTE_PART : WROTE_NONE;
+
+	if (o->out.len == 0 && !format_some(o))
+		return true;
+	while (w != WROTE_ALL) {
+		int error = w == WROTE_NONE ? wait_writable(o) : 0;
+
+		if (error != 0 && error != ETIMEDOUT)
+			end_output(o, error);
+		if (error != 0)
+			return false;
+		w = write_piece(o);
+		if (w == WROTE_LAST)
+			return false;
+		if (w == WROTE_PART && !o->never_blocks)
+			w = WROTE_NONE;
+	}
+	return all_written(o) == WROTE_ALL;
+}
+
+/* Something is left for the thread, or nothing will come any more. */
+static bool its_turn_locked(const struct output *o) NEEDS(o->mu)
+{
+	return !o->writing &&
+	       (o->stuck || o->count > 0 || o->closing || o->ended);
 }
 
 static void *run_output(void *arg)
@@ -484,15 +622,20 @@ static void *run_output(void *arg)
 	struct output *o = arg;
 	bool going = true;
 
+	mutex_lock(&o->mu);
 	while (going) {
-		mutex_lock(&o->mu);
-		while (o->head == NULL && !o->closing)
+		while (!its_turn_locked(o))
 			cond_wait(&o->work, &o->mu);
-		going = o->head != NULL;
+		if (o->ended || (!o->stuck && o->count == 0))
+			break;
+		o->writing = true;
 		mutex_unlock(&o->mu);
-		if (going)
-			going = drain(o);
+		going = write_patiently(o);
+		mutex_lock(&o->mu);
+		o->stuck = false;
+		o->writing = false;
 	}
+	mutex_unlock(&o->mu);
 	return NULL;
 }
 
@@ -511,13 +654,14 @@ static void open_twin(struct output *o)
 	o->write_max = WRITE_BYTES;
 	if (fstat(o->fd, &st) != 0)
 		return;
-	o->is_socket = S_ISSOCK(st.st_mode);
+	o->is_socket = o->never_blocks = S_ISSOCK(st.st_mode);
 	if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
 		return;
 	if ((fcntl(o->fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
 		return;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", o->config.fd);
 	o->fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	o->never_blocks = o->fd >= 0;
 	if (o->fd < 0) {
 		o->fd = o->config.fd;
 		o->write_max = PIPE_SAFE_BYTES;
@@ -531,6 +675,7 @@ static void output_free(struct output *o)
 	if (o->fd != o->config.fd)
 		close(o->fd);
 	close(o->wake_fd);
+	free(o->queue);
 	buf_free(&o->out);
 	cond_destroy(&o->work);
 	mutex_destroy(&o->mu);
@@ -546,7 +691,6 @@ enum err output_start(struct output **out, const struct output_config *c)
 	if (o == NULL)
 		return ERR_NOMEM;
 	o->config = *c;
-	o->tail = &o->head;
 	o->terminal = isatty(c->fd);
 	o->wake_fd = eventfd(0, EFD_CLOEXEC);
 	if (o->wake_fd < 0) {
@@ -570,19 +714,19 @@ int output_fd(const struct output *o)
 }
 
 /* Lines that were formatted and not written, one of them maybe in part. */
-static uint64_t count_lines(const struct buf *b)
+static uint64_t count_lines(const struct output *o)
 {
 	uint64_t lines = 0;
 
-	for (size_t i = 0; i < b->len; i++)
-		lines += b->data[i] == '\n';
+	for (size_t i = o->done; i < o->out.len; i++)
+		lines += o->out.data[i] == '\n';
 	return lines;
 }
 
 uint64_t output_close(struct output *o, int64_t deadline_ms)
 {
 	uint64_t left = 0;
-	struct item *i;
+	struct item i;
 
 	mutex_lock(&o->mu);
 	o->closing = true;
@@ -592,14 +736,15 @@ uint64_t output_close(struct output *o, int64_t deadline_ms)
 	(void)!eventfd_write(o->wake_fd, 1);
 	thread_join(o->thread);
 	mutex_lock(&o->mu);
-	while ((i = take_locked(o)) != NULL) {
-		left += i->kind == ITEM_MESSAGE && !o->ended;
-		left += i->kind == ITEM_GAP && !o->ended ? range_size(&i->gap)
-							 : 0;
-		item_free(i);
+	while (take_locked(o, &i)) {
+		if (i.kind == ITEM_MESSAGE && !o->ended)
+			left++;
+		if (i.kind == ITEM_GAP && !o->ended)
+			left += range_size(&i.gap->range);
+		item_free(&i);
 	}
 	mutex_unlock(&o->mu);
-	left += o->unnamed + count_lines(&o->out);
+	left += o->unnamed + count_lines(o);
 	output_free(o);
 	return left;
 }

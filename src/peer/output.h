@@ -1,10 +1,12 @@
-/* stdout, and the only thread that writes it.
+/* stdout: a queue, and whoever writes it.
  *
  * A queue of up to max bytes stands between the network and whoever reads us:
  * a full pipe never holds up a link. What does not fit is not dropped in
- * silence: a gap says which messages are missing. stdout is never waited for
- * without also listening for the stop.
- * output_message, output_gap and output_is_slow may be called under node.mu.
+ * silence: a gap says which messages are missing. As with a link, who queued
+ * something may write what stdout takes at once (output_flush), one at a time;
+ * the rest is left to a thread of its own, the only one that ever waits for
+ * stdout, and never without also listening for the stop.
+ * output_messages, output_gap and output_is_slow may be called under node.mu.
  */
 #ifndef PEER_OUTPUT_H
 #define PEER_OUTPUT_H
@@ -21,21 +23,24 @@ struct output_config {
 	uint64_t count; /* end the peer after so many messages; 0: never */
 	bool json;
 	struct peer *peer; /* told when the output ends (peer_finish) */
-	/* A slow output is a quarter full again; or NULL. The writing thread
-	 * calls it, holding no lock; never after output_close returned. */
+	/* A slow output is a quarter full again; or NULL. Whoever writes calls
+	 * it, holding no lock; never after output_close returned. */
 	void (*caught_up)(struct peer *p);
 };
 
 enum err MUST_CHECK output_start(struct output **o,
 				 const struct output_config *c);
-/* A delivered message. True: the output is slow. It becomes so when messages
- * fill more than half of the queue, until caught_up. */
-bool output_message(struct output *o, struct parcel *p);
+/* n delivered messages. The output becomes slow when messages fill more than
+ * half of the queue, until caught_up. */
+void output_messages(struct output *o, struct parcel *const *p, size_t n);
 bool output_is_slow(struct output *o);
 /* These messages will never come: nobody in the network has them any more. */
 void output_gap(struct output *o, const struct range *r);
-/* Text of the prompt; the buffer is emptied. Waits for nothing. */
+/* Text of the prompt; the buffer is emptied. */
 void output_text(struct output *o, struct buf *b);
+/* Sees to it that what is queued gets written. Waits for nothing; the caller
+ * holds no lock. */
+void output_flush(struct output *o);
 /* Messages that could not be printed, so far. */
 uint64_t output_lost(struct output *o);
 /* Its descriptor, for who wants to hear that the reader went away. */

@@ -2,18 +2,30 @@
 
 #include <stdlib.h>
 
-struct parcel *parcel_new(const struct frame_head *head, struct frame *f)
+enum err parcel_new(struct parcel **out, const struct frame_head *head,
+		    struct frame *f, const char **why)
 {
-	struct parcel *p = calloc(1, sizeof *p);
+	struct parcel *p = malloc(sizeof *p);
+	enum err e = ERR_NOMEM;
 
 	if (p == NULL) {
-		frame_release(f);
-		return NULL;
+		*why = err_text(e);
+		goto failed;
 	}
+	e = codec_decode_frame(head, f, &p->msg, why);
+	if (e != ERR_OK)
+		goto failed;
 	atomic_init(&p->refs, 1);
 	p->head = *head;
 	p->frame = f;
-	return p;
+	p->delivered = false;
+	p->wall_ms = 0;
+	*out = p;
+	return ERR_OK;
+failed:
+	free(p);
+	frame_release(f);
+	return e;
 }
 
 struct parcel *parcel_hold(struct parcel *p)
@@ -27,27 +39,12 @@ void parcel_release(struct parcel *p)
 	if (p == NULL ||
 	    atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	if (p->parsed)
-		message_clear(&p->msg);
+	message_clear(&p->msg);
 	frame_release(p->frame);
 	free(p);
 }
 
-void parcel_identify(struct parcel *p)
+struct hash parcel_id(const struct parcel *p)
 {
-	if (p->has_id)
-		return;
-	p->id = hash_of(p->frame->body, p->frame->body_bytes);
-	p->has_id = true;
-}
-
-enum err parcel_parse(struct parcel *p, const char **why)
-{
-	enum err e;
-
-	if (p->parsed)
-		return ERR_OK;
-	e = codec_decode_frame(&p->head, p->frame, &p->msg, why);
-	p->parsed = e == ERR_OK;
-	return e;
+	return hash_of(p->frame->body, p->frame->body_bytes);
 }

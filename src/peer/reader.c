@@ -45,38 +45,6 @@ struct link *reader_link(struct peer *p, struct talk *t, const struct addr *who)
 
 /* --- collecting ------------------------------------------------------- */
 
-static void collect(struct link *l, struct batch *b)
-{
-	b->n = 0;
-	b->full = true;
-	b->breach = ERR_OK;
-	while (b->n < BATCH_MAX) {
-		struct frame_head head;
-		struct frame *f = NULL;
-		struct parcel *p;
-		enum err e = inbox_next(&l->inbox, &head, &f);
-
-		if (e == ERR_NOT_FOUND) {
-			b->full = false;
-			return;
-		}
-		p = e == ERR_OK ? parcel_new(&head, f) : NULL;
-		if (p == NULL) {
-			b->breach = e == ERR_OK ? ERR_NOMEM : e;
-			b->why = b->breach == ERR_NOMEM
-					 ? err_text(ERR_NOMEM)
-					 : inbox_breach(&l->inbox, e);
-			return;
-		}
-		if (codec_looks_like_message(p->frame->body,
-					     p->frame->body_bytes))
-			parcel_identify(p);
-		p->wall_ms = clock_wall_ms();
-		b->parcels[b->n++] = p;
-		b->whole = true;
-	}
-}
-
 /* Drops the i-th parcel and what follows it. */
 static void cut(struct batch *b, size_t i)
 {
@@ -85,35 +53,52 @@ static void cut(struct batch *b, size_t i)
 	b->n = i;
 }
 
-/* Parses what is not known already. Unknown types vanish here: they are never
- * forwarded. A malformed one ends the batch, and the link. */
-static void parse(struct peer *p, struct link *l, struct batch *b)
+/* The next frame, decoded. ERR_NOT_FOUND: there is none. */
+static enum err next(struct link *l, struct parcel **p, const char **why)
 {
-	bool seen[BATCH_MAX];
-	size_t kept = 0;
+	struct frame_head head;
+	struct frame *f = NULL;
+	enum err e = inbox_next(&l->inbox, &head, &f);
 
-	hub_mark_seen(p->hub, b->parcels, b->n, seen);
-	for (size_t i = 0; i < b->n; i++) {
-		struct parcel *c = b->parcels[i];
-		enum err e = seen[i] ? ERR_OK : parcel_parse(c, &b->why);
+	if (e == ERR_OK)
+		return parcel_new(p, &head, f, why);
+	if (e == ERR_NOMEM)
+		*why = err_text(e);
+	else if (e != ERR_NOT_FOUND)
+		*why = inbox_breach(&l->inbox, e);
+	return e;
+}
 
-		if (e == ERR_UNKNOWN) {
+/* Unknown types vanish here: they are never forwarded. A malformed frame ends
+ * the batch, and the link. */
+static void collect(struct peer *p, struct link *l, struct batch *b)
+{
+	int64_t wall_ms = clock_wall_ms();
+	unsigned looked_at = 0;
+
+	b->n = 0;
+	b->full = true;
+	b->breach = ERR_OK;
+	while (looked_at++ < BATCH_MAX) {
+		struct parcel **at = &b->parcels[b->n];
+		enum err e = next(l, at, &b->why);
+
+		b->full = e != ERR_NOT_FOUND;
+		if (e == ERR_NOT_FOUND)
+			return;
+		b->whole = true;
+		if (e == ERR_OK) {
+			(*at)->wall_ms = wall_ms;
+			b->n++;
+		} else if (e == ERR_UNKNOWN) {
 			reject_note(
 				&p->rejects, REJECT_UNKNOWN, &l->who,
 				"a type of message this version does not know");
-			parcel_release(c);
-			continue;
-		}
-		if (e != ERR_OK) {
-			cut(b, i);
+		} else {
 			b->breach = e;
-			break;
+			return;
 		}
-		if (c->parsed && c->msg.type == MSG_MESSAGE)
-			parcel_identify(c);
-		b->parcels[kept++] = c;
 	}
-	b->n = kept;
 }
 
 /* --- telling people --------------------------------------------------- */
@@ -136,7 +121,7 @@ static void log_message(struct peer *p, const struct link *l,
 static void log_parcel(struct peer *p, const struct link *l,
 		       const struct parcel *c)
 {
-	enum message_type type = c->parsed ? c->msg.type : MSG_MESSAGE;
+	enum message_type type = c->msg.type;
 	const char *name = message_name(type);
 
 	if (c->delivered)
@@ -225,14 +210,11 @@ static void unreadable(struct peer *p, struct link *l, enum err e)
 /* One batch; false when the link is over. */
 static bool read_batch(struct peer *p, struct link *l, struct batch *b)
 {
-	collect(l, b);
+	collect(p, l, b);
 	if (b->n > 0)
-		parse(p, l, b);
-	if (b->n > 0) {
 		hub_on_frames(p->hub, l, b->parcels, b->n);
-		for (size_t i = 0; i < b->n; i++)
-			log_parcel(p, l, b->parcels[i]);
-	}
+	for (size_t i = 0; i < b->n && log_wants(p->log, LOG_INFO); i++)
+		log_parcel(p, l, b->parcels[i]);
 	cut(b, 0);
 	if (b->breach == ERR_OK)
 		return true;

@@ -165,7 +165,6 @@ static void check_limits(const struct node *n)
 	assert_true(n->registration.death_count <= DEATHS_CAP);
 	assert_true(n->gossip.store.count <= c->gossip.store_messages);
 	assert_true(n->gossip.store.bytes <= c->gossip.store_bytes);
-	assert_true(n->gossip.seen.n <= c->gossip.seen_max);
 }
 
 static void note_effect(struct world *w, const struct effect *e)
@@ -336,17 +335,13 @@ static uint8_t any_link(struct world *w)
 static void hear_frame(struct world *w, uint8_t link, struct frame *f,
 		       const struct message *m)
 {
-	struct hash id = hash_of(f->body, f->body_bytes);
 	struct event ev = { .kind = EV_FRAME, .link = link };
 
 	ev.frame.head = (struct frame_head){ (uint8_t)take(&w->in, 4),
 					     (uint8_t)take(&w->in, 256),
 					     f->body_bytes };
 	ev.frame.frame = f;
-	ev.frame.id = &id;
 	ev.frame.msg = m;
-	if (node_has_seen(w->f.node, &id) && coin(w))
-		ev.frame.msg = NULL;
 	send(w, &ev);
 	w->ids[w->id_n++ % IDS_MAX] = id;
 	note_delivered(w, &m->message);
@@ -538,7 +533,6 @@ static void configure(struct world *w)
 	if ((b & 128) != 0)
 		c->overlay.repair_first_ms = c->overlay.repair_ms = 10;
 	c->seed_count = 1 + s % 3;
-	c->gossip.seen_max = 16;
 	c->gossip.store_messages = sizes[s / 4 % 4];
 	c->gossip.store_bytes = 65536;
 	w->forgets = (s & 16) != 0;

@@ -151,9 +151,15 @@ void check_told_list(struct sim *s, uint32_t conn, unsigned side,
 bool check_holds(struct sim *s, uint32_t peer, uint32_t number)
 {
 	const struct node *n = s->peers.v[peer].node;
+	const struct published *m = &s->traffic.v[number];
+	const struct msg_message *said = &m->msg.message;
+	const struct origin *r;
 
-	return n != NULL &&
-	       store_by_id(&n->gossip.store, &s->traffic.v[number].id) != NULL;
+	if (n == NULL)
+		return false;
+	r = origins_find(&n->gossip.origins, &said->origin);
+	return r != NULL &&
+	       store_by_seq(&n->gossip.store, r, said->seq) != NULL;
 }
 
 /* What this end holds, the other end was sent or told of, or it came from

@@ -326,9 +326,7 @@ static void resume(struct sim *s, uint32_t peer)
 static void hear_message(struct sim *s, const struct item *it, uint8_t slot)
 {
 	const struct published *m = &s->traffic.v[it->number];
-	struct peer *p = &s->peers.v[it->peer];
 	struct message decoded = { .type = MSG_MESSAGE };
-	bool seen = node_has_seen(p->node, &m->id);
 	struct event ev = { .kind = EV_FRAME, .link = slot };
 
 	traffic_copy(s, it->number);
@@ -338,13 +336,9 @@ static void hear_message(struct sim *s, const struct item *it, uint8_t slot)
 				     .hops = it->hops,
 				     .body_bytes = m->frame->body_bytes };
 	ev.frame.frame = m->frame;
-	ev.frame.id = &m->id;
-	if (!seen) {
-		ev.frame.msg = &m->msg;
-		if (s->options.through_codec &&
-		    traffic_decode(s, it->number, &decoded))
-			ev.frame.msg = &decoded;
-	}
+	ev.frame.msg = &m->msg;
+	if (s->options.through_codec && traffic_decode(s, it->number, &decoded))
+		ev.frame.msg = &decoded;
 	peers_step(s, it->peer, &ev,
 		   &(struct about){ it->conn, it->number,
 				    (uint8_t)(it->hops + 1) });

@@ -99,7 +99,6 @@ static void encode(struct sim *s, struct published *m, uint64_t seq)
 	};
 	if (codec_encode(&m->msg, &m->frame) != ERR_OK)
 		abort();
-	m->id = hash_of(m->frame->body, m->frame->body_bytes);
 }
 
 void traffic_publish(struct sim *s, uint32_t peer)
@@ -125,7 +124,6 @@ void traffic_publish(struct sim *s, uint32_t peer)
 	p->said[p->said_n++] = number;
 	traffic_mark(p->got, number);
 	ev.publish.frame = m->frame;
-	ev.publish.id = &m->id;
 	ev.publish.msg = &m->msg.message;
 	peers_step(s, peer, &ev, &(struct about){ NOBODY, number, 0 });
 }

@@ -15,7 +15,6 @@
 
 struct published {
 	struct frame *frame;
-	struct hash id;
 	struct message msg;
 	int64_t at_ms, last_ms; /* last_ms: the newest delivery of what is owed
 				 */

@@ -427,9 +427,9 @@ def test_copies_are_never_printed(net):
     assert (status["delivered"], status["duplicates"]) == (20, 380)
 
 
-def test_copies_are_recognized_after_their_hashes_were_forgotten(net):
+def test_copies_of_what_is_no_longer_held_are_recognized(net):
     net.start_seeds(1)
-    peer = net.peer("--receive", settings={"gossip.max_seen": "16", "gossip.store_messages": "8"},
+    peer = net.peer("--receive", settings={"gossip.store_messages": "8"},
                     wait=True)
     fake = net.fake()
     link = fake.link(peer.address, T)

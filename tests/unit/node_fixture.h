@@ -699,7 +699,6 @@ static inline void hear_letter_as(struct fixture *f, uint8_t slot,
 				 .frame = { .head = { flags, hops,
 						      l->frame->body_bytes },
 					    .frame = l->frame,
-					    .id = &l->id,
 					    .msg = &l->msg } });
 }
 
@@ -741,7 +740,6 @@ static inline struct letter publish(struct fixture *f, const char *text)
 
 	step(f, &(struct event){ .kind = EV_PUBLISH,
 				 .publish = { .frame = l.frame,
-					      .id = &l.id,
 					      .msg = &l.msg.message } });
 	return l;
 }

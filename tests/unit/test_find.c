@@ -79,9 +79,7 @@ static void a_known_message_is_found_without_being_delivered(void **state)
 	hear_new(f, 0, &from, 2);
 	find(f, &l.id);
 	assert_int_equal(effect_count(f, EF_FOUND), 0);
-	step(f, &(struct event){ .kind = EV_FRAME,
-				 .link = 0,
-				 .frame = { .frame = l.frame, .id = &l.id } });
+	hear_letter(f, 0, &l);
 	assert_ptr_equal(effect_one(f, EF_FOUND)->found.frame, l.frame);
 	assert_int_equal(effect_count(f, EF_DELIVER), 0);
 	letter_free(&l);

@@ -155,9 +155,7 @@ static void nor_who_has_sent_a_copy_since(void **state)
 	assert_true(hear_new(f, 0, &a, 1));
 	hear_letter(f, 0, &l);
 	assert_false(hear_new(f, 1, &a, 1));
-	step(f, &(struct event){ .kind = EV_FRAME,
-				 .link = 2,
-				 .frame = { .frame = l.frame, .id = &l.id } });
+	hear_letter(f, 2, &l);
 	assert_true(flushed(f));
 	check_only(told(f, 1), &a, 2, 2);
 	check_only(told(f, 2), &a, 1, 1);

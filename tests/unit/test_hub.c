@@ -74,13 +74,6 @@ uint64_t node_next_seq(const struct node *n)
 	return refuses ? 1 : 1 + (uint64_t)atomic_load(&events[EV_PUBLISH]);
 }
 
-bool node_has_seen(const struct node *n, const struct hash *id)
-{
-	(void)n;
-	(void)id;
-	return false;
-}
-
 size_t node_neighbors(const struct node *n, struct neighbor out[LINK_SLOTS])
 {
 	(void)n;
@@ -100,7 +93,7 @@ struct node_stats node_stats(const struct node *n)
 	return (struct node_stats){ 0 };
 }
 
-struct frame *node_find(const struct node *n, const char *hex, size_t digits,
+struct frame *node_find(struct node *n, const char *hex, size_t digits,
 			struct hash *id, bool *several)
 {
 	(void)n;
@@ -294,7 +287,8 @@ static struct parcel *parcel(size_t n)
 	struct message m = { .type = MSG_MESSAGE };
 	struct frame_head head = { 0 };
 	struct frame *fr = NULL;
-	struct parcel *p;
+	struct parcel *p = NULL;
+	const char *why;
 
 	memset(text, 'x', sizeof text);
 	m.message.origin = self;
@@ -303,18 +297,24 @@ static struct parcel *parcel(size_t n)
 	m.message.data_bytes = n;
 	assert_ok(codec_encode(&m, &fr));
 	head.body_bytes = fr->body_bytes;
-	p = parcel_new(&head, fr);
-	assert_non_null(p);
-	parcel_identify(p);
-	assert_ok(parcel_parse(p, NULL));
+	assert_ok(parcel_new(&p, &head, fr, &why));
 	return p;
+}
+
+static enum err publish_it(struct fixture *f, struct parcel *p)
+{
+	size_t sent;
+	enum err e = hub_publish(f->peer.hub, &p, 1, &sent);
+
+	assert_int_equal(sent, e == ERR_OK);
+	return e;
 }
 
 static void publish(struct fixture *f)
 {
 	struct parcel *p = parcel(10);
 
-	assert_ok(hub_publish(f->peer.hub, p));
+	assert_ok(publish_it(f, p));
 	parcel_release(p);
 }
 
@@ -450,7 +450,7 @@ static void what_could_not_be_said_for_want_of_memory_is_told(void **state)
 
 	node.on[EV_PUBLISH] = say_have;
 	scarce_after(0, false);
-	e = hub_publish(f->peer.hub, p);
+	e = publish_it(f, p);
 	assert_int_equal(scarce_end(), 1);
 	parcel_release(p);
 	assert_ok(e);
@@ -467,9 +467,9 @@ static void who_publishes_hears_that_there_was_no_memory(void **state)
 	struct parcel *p = parcel(10);
 
 	refuses = true;
-	assert_int_equal(hub_publish(f->peer.hub, p), ERR_NOMEM);
+	assert_int_equal(publish_it(f, p), ERR_NOMEM);
 	refuses = false;
-	assert_ok(hub_publish(f->peer.hub, p));
+	assert_ok(publish_it(f, p));
 	parcel_release(p);
 }
 
@@ -613,9 +613,9 @@ static void deliver_until_slow(struct fixture *f)
 
 	for (int i = 0; count(EV_OUTPUT) == already; i++) {
 		assert_true(i < 100);
-		assert_ok(hub_publish(f->peer.hub, p));
+		hub_on_frames(f->peer.hub, f->links[1], &p, 1);
 	}
-	assert_ok(hub_publish(f->peer.hub, p));
+	hub_on_frames(f->peer.hub, f->links[1], &p, 1);
 	parcel_release(p);
 }
 
@@ -624,7 +624,7 @@ static void a_slow_output_is_told_once_and_so_is_its_end(void **state)
 	struct fixture *f = *state;
 
 	open_output(f);
-	node.on[EV_PUBLISH] = deliver_it;
+	node.on[EV_FRAME] = deliver_it;
 	deliver_until_slow(f);
 	assert_int_equal(count(EV_OUTPUT), 1);
 	assert_true(atomic_load(&output_slow));
@@ -640,7 +640,7 @@ static void a_late_word_of_the_output_does_not_count(void **state)
 	struct fixture *f = *state;
 
 	open_output(f);
-	node.on[EV_PUBLISH] = deliver_it;
+	node.on[EV_FRAME] = deliver_it;
 	hub_on_output(f->peer.hub); /* it never was slow */
 	assert_int_equal(count(EV_OUTPUT), 0);
 	deliver_until_slow(f);

@@ -277,9 +277,7 @@ static void any_frame_is_a_sign_of_life(void **state)
 	f->now += 9000;
 	hear_letter(f, 0, &l);
 	f->now += 100;
-	step(f, &(struct event){ .kind = EV_FRAME,
-				 .link = 1,
-				 .frame = { .frame = l.frame, .id = &l.id } });
+	hear_letter(f, 1, &l);
 	reply(f, 2, 1, 1);
 	assert_true(tick_until(f, EF_CHECK, 6000));
 	assert_int_equal(effect_one(f, EF_CHECK)->link, 3);

@@ -162,7 +162,6 @@ static void check_limits(const struct node *n)
 	assert_true(n->registration.death_count <= DEATHS_CAP);
 	assert_true(n->gossip.store.count <= n->config->gossip.store_messages);
 	assert_true(n->gossip.store.bytes <= n->config->gossip.store_bytes);
-	assert_true(n->gossip.seen.n <= n->config->gossip.seen_max);
 }
 
 /* What is asked from a link is counted there, and nothing is asked from a link
@@ -302,12 +301,9 @@ static void fuzz_letter(struct fuzz *z)
 		.frame = { .head = { (uint8_t)roll(z, 4), (uint8_t)roll(z, 256),
 				     l.frame->body_bytes },
 			   .frame = l.frame,
-			   .id = &l.id,
 			   .msg = &l.msg }
 	};
 
-	if (node_has_seen(z->f->node, &l.id) && roll(z, 2))
-		ev.frame.msg = NULL;
 	send(z, &ev);
 	z->known[roll(z, 8)] = l.id;
 	if (effect_count(z->f, EF_DELIVER) > 0) {
@@ -440,7 +436,6 @@ static void fuzz_user(struct fuzz *z)
 /* Small windows, and the ends of what may be configured. */
 static void fuzz_config(struct config *c, unsigned kind)
 {
-	c->gossip.seen_max = 16;
 	c->gossip.store_messages = 100;
 	if (kind == 1) {
 		c->overlay.links_max = 15;

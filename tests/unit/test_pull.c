@@ -705,6 +705,29 @@ static void a_hole_whose_bringer_is_gone_is_lost_in_the_end(void **state)
 	fixture_free(f);
 }
 
+/* A busy link is behind what others announce: no reason to ask. */
+static void what_its_feeder_will_bring_is_not_asked_for(void **state)
+{
+	struct fixture *f = fixture_with_links(3);
+	struct identity a = other_run(1);
+
+	(void)state;
+	assert_true(hear_new(f, 0, &a, 1));
+	hear_have(f, 1, &a, 2, 90);
+	for (uint64_t i = 2; i <= 20; i++) {
+		nothing_is_asked(f, 200);
+		assert_true(hear_new(f, 0, &a, i));
+	}
+	/* What it has left out it will not bring. */
+	assert_true(hear_new(f, 0, &a, 31));
+	assert_true(wait_ask(f, 300));
+	check_range(&asked(f, 1)->v[0], &a, 21, 30);
+	/* And when it stops, the rest is asked for. */
+	assert_true(wait_ask(f, 300));
+	check_only(asked(f, 1), &a, 32, 90);
+	fixture_free(f);
+}
+
 static void an_announced_hole_is_asked_of_its_announcer_first(void **state)
 {
 	struct fixture *f = fixture_with_links(3);
@@ -1386,7 +1409,6 @@ static struct fixture *take_with_memory_for(long left)
 			    .link = 0,
 			    .frame = { .head = { 0, 0, l.frame->body_bytes },
 				       .frame = l.frame,
-				       .id = &l.id,
 				       .msg = &l.msg } };
 
 	assert_true(hear_new(f, 0, &a, 1)); /* the record is there */
@@ -1529,6 +1551,7 @@ int main(void)
 			above_the_first_live_message_there_are_also_older_ones),
 		cmocka_unit_test(
 			a_hole_whose_bringer_is_gone_is_lost_in_the_end),
+		cmocka_unit_test(what_its_feeder_will_bring_is_not_asked_for),
 		cmocka_unit_test(
 			an_announced_hole_is_asked_of_its_announcer_first),
 		cmocka_unit_test(the_widest_hole_costs_its_newest_part),

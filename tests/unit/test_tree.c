@@ -309,8 +309,9 @@ static void a_first_message_makes_every_link_eager(void **state)
 	assert_true(hear_as(f, 3, &a, 1, FRAME_SPREAD));
 	assert_int_equal(sent_to(f), 7);
 	assert_int_equal(eager(f, &a), 0xf);
+	/* The one that brings the run brings that, too. */
 	assert_true(hear_new(f, 2, &a, 2));
-	assert_int_equal(sent_to(f), 0xf & ~link_bit(2));
+	assert_int_equal(sent_to(f), link_bit(0) | link_bit(1));
 	fixture_free(f);
 }
 
@@ -330,23 +331,6 @@ static void a_duplicate_is_answered_with_a_prune(void **state)
 	assert_true(hear_new(f, 3, &a, 2));
 	assert_int_equal(sent_to(f), 3);
 	assert_int_equal(stats(f).prunes, 1);
-	fixture_free(f);
-}
-
-static void one_that_is_known_by_its_hash_as_well(void **state)
-{
-	struct fixture *f = fixture_with_links(3);
-	struct identity a = other_run(1);
-	struct letter l = letter_new(&a, 1, "text");
-
-	(void)state;
-	hear_letter_as(f, 0, &l, FRAME_SPREAD, 0);
-	step(f, &(struct event){ .kind = EV_FRAME,
-				 .link = 1,
-				 .frame = { .frame = l.frame, .id = &l.id } });
-	assert_true(names_run(f, 1, MSG_PRUNE, &a));
-	assert_int_equal(eager(f, &a), 5);
-	letter_free(&l);
 	fixture_free(f);
 }
 
@@ -416,19 +400,58 @@ static void who_was_grafted_since_may_be_pruned_again(void **state)
 	fixture_free(f);
 }
 
-/* The Prune may have cost the run its last link. */
-static void pruning_the_last_link_grafts_another(void **state)
+/* Two links that both bring a run are first in turn. */
+static void who_feeds_a_run_is_not_pruned_for_being_second(void **state)
 {
 	struct fixture *f = fixture_with_links(3);
 	struct identity a = other_run(1);
 
 	(void)state;
 	assert_true(hear_new(f, 0, &a, 1));
-	hear_range(f, 2, MSG_HAVE, &a, 1, 1);
-	assert_false(hear_new(f, 0, &a, 1));
+	assert_true(hear_new(f, 1, &a, 2));
+	assert_true(hear_new(f, 1, &a, 3));
+	assert_int_equal(stats(f).prunes, 0);
+	assert_false(hear_new(f, 0, &a, 2));
+	assert_true(names_run(f, 1, MSG_PRUNE, &a));
+	assert_false(hear_new(f, 0, &a, 3));
+	assert_int_equal(f->fx.n, 0);
+	assert_int_equal(stats(f).prunes, 1);
+	assert_int_equal(eager(f, &a), link_bit(0));
+	fixture_free(f);
+}
+
+static void but_for_being_late_it_is(void **state)
+{
+	struct fixture *f = fixture_with_links(3);
+	struct identity a = other_run(1);
+
+	(void)state;
+	assert_true(hear_new(f, 0, &a, 1));
+	pass(f, 200);
+	assert_true(hear_new(f, 0, &a, 2));
+	assert_true(hear_new(f, 1, &a, 3));
+	pass(f, 200);
+	assert_true(hear_new(f, 0, &a, 4)); /* it goes on, without 3 */
+	pass(f, 200);
+	assert_false(hear_new(f, 0, &a, 3));
 	assert_true(names_run(f, 0, MSG_PRUNE, &a));
-	assert_true(names_run(f, 2, MSG_GRAFT, &a));
-	assert_int_equal(eager(f, &a), link_bit(2));
+	assert_int_equal(eager(f, &a), link_bit(1));
+	fixture_free(f);
+}
+
+static void who_has_stopped_feeding_a_run_is_replaced_by_who_does(void **state)
+{
+	struct fixture *f = fixture_with_links(3);
+	struct identity a = other_run(1);
+
+	(void)state;
+	assert_true(hear_new(f, 0, &a, 1));
+	pass(f, 1000);
+	assert_true(hear_new(f, 1, &a, 2));
+	assert_int_equal(sent_to(f), link_bit(0));
+	assert_false(hear_new(f, 0, &a, 2));
+	assert_true(names_run(f, 0, MSG_PRUNE, &a));
+	assert_int_equal(eager(f, &a), link_bit(1));
 	fixture_free(f);
 }
 
@@ -916,12 +939,15 @@ int main(void)
 		cmocka_unit_test(an_idle_run_needs_no_link),
 		cmocka_unit_test(a_first_message_makes_every_link_eager),
 		cmocka_unit_test(a_duplicate_is_answered_with_a_prune),
-		cmocka_unit_test(one_that_is_known_by_its_hash_as_well),
 		cmocka_unit_test(my_own_run_has_a_tree_like_any_other),
 		cmocka_unit_test(copies_within_a_second_are_pruned_once),
 		cmocka_unit_test(two_links_are_pruned_within_a_second),
 		cmocka_unit_test(who_was_grafted_since_may_be_pruned_again),
-		cmocka_unit_test(pruning_the_last_link_grafts_another),
+		cmocka_unit_test(
+			who_feeds_a_run_is_not_pruned_for_being_second),
+		cmocka_unit_test(but_for_being_late_it_is),
+		cmocka_unit_test(
+			who_has_stopped_feeding_a_run_is_replaced_by_who_does),
 		cmocka_unit_test(a_copy_that_was_asked_for_is_not_pruned),
 		cmocka_unit_test(a_recovery_that_was_never_asked_for_is_pruned),
 		cmocka_unit_test(a_recovery_asked_for_long_ago_is_pruned),
