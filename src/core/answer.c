@@ -121,7 +121,7 @@ static void miss(struct step *s, struct missing *m, const struct identity *run,
 static uint64_t send_stretch(struct step *s, struct missing *m,
 			     const struct origin *r, const struct span *held)
 {
-	const struct store *st = &s->n->gossip.store;
+	struct store *st = &s->n->gossip.store;
 	uint64_t seq;
 
 	for (seq = held->first; seq <= held->last; seq++) {
@@ -165,7 +165,7 @@ static void answer(struct step *s, uint8_t slot)
 	struct answers *a = &s->n->links[slot].answers;
 	struct missing m = { .slot = slot };
 
-	if (s->n->links[slot].behind)
+	if ((s->n->behind & link_bit(slot)) != 0)
 		return; /* when it has drained */
 	while (a->n > 0 && answer_range(s, &m, &a->v[a->first])) {
 		a->first++;

@@ -255,13 +255,15 @@ void gossip_link_down(struct step *s, uint8_t slot)
 void gossip_link_full(struct step *s, uint8_t slot)
 {
 	struct link_state *l = &s->n->links[slot];
+	link_set before = s->n->behind;
 
 	l->lazy_until = s->now + s->n->config->gossip.lazy_ms;
+	s->n->lazy = (link_set)(s->n->lazy | link_bit(slot));
 	l->watched = false; /* whoever is full is watched anew */
 	gossip_watch(s, slot);
-	if (l->behind)
+	s->n->behind = (link_set)(before | link_bit(slot));
+	if (s->n->behind == before)
 		return;
-	l->behind = true;
 	l->has = (struct span){ 0 };
 	have_forget_link(s, slot);
 	tree_link_down(s, slot);
@@ -270,11 +272,11 @@ void gossip_link_full(struct step *s, uint8_t slot)
 
 void gossip_link_drained(struct step *s, uint8_t slot)
 {
-	struct link_state *l = &s->n->links[slot];
+	link_set bit = link_bit(slot);
 
-	l->watched = false;
-	if (l->behind) {
-		l->behind = false;
+	s->n->links[slot].watched = false;
+	if ((s->n->behind & bit) != 0) {
+		s->n->behind = (link_set)(s->n->behind & ~bit);
 		have_walk(s, slot);
 	} else {
 		have_walk_on(s, slot);

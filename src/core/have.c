@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FRESH_MAX 256 /* then they are announced at once */
+/* So many are announced at once: ranges, and messages. At full speed a Have for
+ * every 256 messages was a third of all frames. */
+#define FRESH_MAX 256
+#define FRESH_MESSAGES 4096
 #define FRESH_FIRST 8
 #define AGAIN_MS 10000         /* the whole store, to who asks for that */
 #define WALK_RANGES RANGES_MAX /* in one Have of the whole store */
@@ -18,28 +21,37 @@ static void tell_later(struct step *s, link_set to)
 	for (uint8_t i = 0; i < LINK_SLOTS; i++) {
 		if ((to & link_bit(i)) == 0)
 			continue;
-		s->n->links[i].behind = true;
+		s->n->behind = (link_set)(s->n->behind | link_bit(i));
 		gossip_watch(s, i);
 	}
 }
 
 /* --- new messages ----------------------------------------------------- */
 
-static bool make_room(struct step *s)
+static bool make_room(struct gossip *g)
 {
-	struct gossip *g = &s->n->gossip;
 	unsigned cap = g->fresh_cap ? g->fresh_cap * 2 : FRESH_FIRST;
 	struct fresh *v;
 
 	if (g->fresh_n < g->fresh_cap)
 		return true;
-	v = realloc(g->fresh, cap * sizeof *v);
-	if (v == NULL) {
-		have_flush(s);
-		return g->fresh_n < g->fresh_cap;
-	}
+	v = cap <= FRESH_MAX ? realloc(g->fresh, cap * sizeof *v) : NULL;
+	if (v == NULL)
+		return false;
 	g->fresh = v;
 	g->fresh_cap = cap;
+	return true;
+}
+
+/* As a rule it follows the last one. */
+static bool extend(struct gossip *g, const struct origin *r, uint64_t seq,
+		   link_set to)
+{
+	struct fresh *f = g->fresh_n > 0 ? &g->fresh[g->fresh_n - 1] : NULL;
+
+	if (f == NULL || f->run != r || f->last + 1 != seq || f->to != to)
+		return false;
+	f->last = seq;
 	return true;
 }
 
@@ -49,15 +61,33 @@ void have_add(struct step *s, struct origin *r, uint64_t seq, link_set to)
 
 	if (to == 0)
 		return;
-	if (!make_room(s)) {
-		tell_later(s, to);
-		return;
+	if (!extend(g, r, seq, to)) {
+		if (!make_room(g))
+			have_flush(s);
+		if (!make_room(g)) {
+			tell_later(s, to);
+			return;
+		}
+		g->fresh[g->fresh_n++] = (struct fresh){ r, seq, seq, to };
 	}
-	if (g->fresh_n == 0)
+	if (g->fresh_messages++ == 0)
 		g->flush_ms = s->now + s->n->config->gossip.have_flush_ms;
-	g->fresh[g->fresh_n++] = (struct fresh){ r, seq, to };
-	if (g->fresh_n == FRESH_MAX)
+	if (g->fresh_messages >= FRESH_MESSAGES || g->fresh_n == FRESH_MAX)
 		have_flush(s);
+}
+
+/* Cuts off what follows `last`; without room for it nothing happens. */
+static bool cut(struct gossip *g, unsigned i, uint64_t last)
+{
+	struct fresh tail;
+
+	if (!make_room(g))
+		return false;
+	tail = g->fresh[i];
+	tail.first = last + 1;
+	g->fresh[i].last = last;
+	g->fresh[g->fresh_n++] = tail;
+	return true;
 }
 
 void have_known(struct step *s, const struct origin *r, uint64_t first,
@@ -66,10 +96,20 @@ void have_known(struct step *s, const struct origin *r, uint64_t first,
 	struct gossip *g = &s->n->gossip;
 	link_set left = (link_set)~link_bit(slot);
 
-	for (unsigned i = 0; i < g->fresh_n; i++)
-		if (g->fresh[i].run == r && g->fresh[i].seq >= first &&
-		    g->fresh[i].seq <= last)
+	/* The pieces cut off come at the end, and so are looked at, too. */
+	for (unsigned i = 0; i < g->fresh_n; i++) {
+		struct fresh f = g->fresh[i];
+
+		if (f.run != r || f.last < first || f.first > last ||
+		    (f.to & link_bit(slot)) == 0)
+			continue;
+		if (f.first < first) {
+			(void)!cut(g, i, first - 1);
+			continue;
+		}
+		if (f.last <= last || cut(g, i, last))
 			g->fresh[i].to &= left;
+	}
 }
 
 void have_forget_run(struct node *n, const struct origin *r)
@@ -103,10 +143,10 @@ static int by_run_and_seq(const void *a, const void *b)
 
 	if (x->run != y->run)
 		return x->run->number < y->run->number ? -1 : 1;
-	return (x->seq > y->seq) - (x->seq < y->seq);
+	return (x->first > y->first) - (x->first < y->first);
 }
 
-/* The sorted messages for one link as ranges; returns how many. */
+/* What is sorted as the ranges for one link; returns how many. */
 static size_t collect(const struct gossip *g, link_set bit, struct range *v)
 {
 	size_t n = 0;
@@ -116,11 +156,12 @@ static size_t collect(const struct gossip *g, link_set bit, struct range *v)
 
 		if ((f->to & bit) == 0)
 			continue;
-		if (n > 0 && v[n - 1].last + 1 == f->seq &&
+		if (n > 0 && v[n - 1].last + 1 == f->first &&
 		    identity_equal(&v[n - 1].run, &f->run->id))
-			v[n - 1].last = f->seq;
+			v[n - 1].last = f->last;
 		else
-			v[n++] = (struct range){ f->run->id, f->seq, f->seq };
+			v[n++] =
+				(struct range){ f->run->id, f->first, f->last };
 	}
 	return n;
 }
@@ -148,7 +189,7 @@ void have_flush(struct step *s)
 			(struct range_list){ v, n };
 		s->n->stats.have_sent++;
 	}
-	g->fresh_n = 0;
+	g->fresh_n = g->fresh_messages = 0;
 	g->flush_ms = NEVER_MS;
 }
 
@@ -216,7 +257,8 @@ void have_again(struct step *s, uint8_t slot)
 	struct link_state *l = &s->n->links[slot];
 
 	l->tell_again = true;
-	if (l->walk.active || l->behind || s->now - l->told_ms < AGAIN_MS)
+	if (l->walk.active || (s->n->behind & link_bit(slot)) != 0 ||
+	    s->now - l->told_ms < AGAIN_MS)
 		return; /* later: he does not ask twice */
 	have_walk(s, slot);
 }
@@ -228,6 +270,15 @@ void have_tick(struct step *s)
 			have_again(s, i);
 }
 
+static void hand_over(struct step *s, const struct origin *r, uint64_t seq,
+		      link_set to)
+{
+	const struct stored *e = store_by_seq(&s->n->gossip.store, r, seq);
+
+	if (e != NULL)
+		gossip_send(s, to, e->frame, FRAME_RECOVERY, e->hops);
+}
+
 /* Who leaves cannot be asked any more: what he was going to announce he sends,
  * as if it had been asked for. */
 void have_hand_over(struct step *s)
@@ -237,13 +288,10 @@ void have_hand_over(struct step *s)
 
 	for (unsigned i = 0; i < g->fresh_n; i++) {
 		const struct fresh *f = &g->fresh[i];
-		const struct stored *e =
-			store_by_seq(&g->store, f->run, f->seq);
 
-		if (e != NULL)
-			gossip_send(s, (link_set)(f->to & usable), e->frame,
-				    FRAME_RECOVERY, e->hops);
+		for (uint64_t seq = f->first; seq <= f->last; seq++)
+			hand_over(s, f->run, seq, (link_set)(f->to & usable));
 	}
-	g->fresh_n = 0;
+	g->fresh_n = g->fresh_messages = 0;
 	g->flush_ms = NEVER_MS;
 }

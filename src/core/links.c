@@ -5,12 +5,7 @@
 
 link_set links_up(const struct node *n)
 {
-	link_set set = 0;
-
-	for (uint8_t i = 0; i < LINK_SLOTS; i++)
-		if (n->links[i].up)
-			set = (link_set)(set | link_bit(i));
-	return set;
+	return n->up;
 }
 
 unsigned links_count(const struct node *n)
@@ -81,6 +76,7 @@ uint8_t link_add(struct step *s, const struct identity *id, bool dialed,
 		.told_ms = NEVER_ASKED_MS,
 		.fed_ms = NEVER_ASKED_MS,
 	};
+	n->up = (link_set)(n->up | link_bit(slot));
 	if (via != NULL)
 		n->links[slot].via = *via;
 	n->overlay.lonely_rounds = 0;
@@ -96,6 +92,9 @@ void link_remove(struct step *s, uint8_t slot, enum unlink_cause cause,
 	e->unlink.cause = cause;
 	e->unlink.bye = bye;
 	s->n->links[slot].up = false;
+	s->n->up = (link_set)(s->n->up & ~link_bit(slot));
+	s->n->behind = (link_set)(s->n->behind & ~link_bit(slot));
+	s->n->lazy = (link_set)(s->n->lazy & ~link_bit(slot));
 	gossip_link_down(s, slot);
 	free(s->n->links[slot].answers.v);
 	s->n->links[slot].answers = (struct answers){ 0 };

@@ -60,7 +60,6 @@ struct link_state {
 	struct span has, pinged; /* now, and before the open Liveliness */
 	/* The tree, and what flows along it. */
 	bool all;           /* R7: eager for runs not seen yet */
-	bool behind;        /* it takes no more until it has drained */
 	bool watched;       /* EV_DRAINED will come */
 	int64_t lazy_until; /* no run becomes eager on it before */
 	unsigned asked;     /* messages asked from it and not come yet */
@@ -236,10 +235,10 @@ struct find {
 	int64_t deadline_ms;
 };
 
-/* A message that some links are still to hear of. */
+/* Messages of a run that some links are still to hear of. */
 struct fresh {
 	struct origin *run;
-	uint64_t seq;
+	uint64_t first, last;
 	link_set to;
 };
 
@@ -247,13 +246,14 @@ struct gossip {
 	struct origins origins;
 	struct store store;
 	struct wants wants;
-	struct fresh *fresh; /* have.c: at most FRESH_MAX */
+	struct fresh *fresh; /* have.c: at most FRESH_MAX, */
 	unsigned fresh_n, fresh_cap;
-	int64_t flush_ms;     /* when they are announced; NEVER_MS */
-	bool choked;          /* the user's output takes no more */
-	bool history_over;    /* catch_up = no: what follows is wanted */
-	uint8_t history_link; /* whose `all` is the history; LINK_NONE */
-	int64_t history_ms;   /* or until this time; 0: no link yet */
+	unsigned fresh_messages; /* so many in all */
+	int64_t flush_ms;        /* when they are announced; NEVER_MS */
+	bool choked;             /* the user's output takes no more */
+	bool history_over;       /* catch_up = no: what follows is wanted */
+	uint8_t history_link;    /* whose `all` is the history; LINK_NONE */
+	int64_t history_ms;      /* or until this time; 0: no link yet */
 	struct find finds[FINDS_CAP];
 	uint64_t taken; /* own seqs up to here are known to be with others */
 	uint64_t resent_to; /* own seqs up to here were sent once more */
@@ -399,6 +399,10 @@ struct node {
 	bool learn_address, stopped;
 	struct rng rng;
 	struct link_state links[LINK_SLOTS];
+	/* What every message asks about the links, as sets. */
+	link_set up;     /* as links[].up says */
+	link_set behind; /* take no more until they have drained */
+	link_set lazy;   /* lazy_until may lie ahead */
 	struct registration registration;
 	struct overlay overlay;
 	struct liveness liveness;

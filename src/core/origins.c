@@ -28,12 +28,16 @@ static unsigned id_hash(const struct origins *o, const struct identity *id)
 	return (unsigned)hash_keyed(o->secret, id, IDENTITY_BYTES);
 }
 
-struct origin *origins_find(const struct origins *o, const struct identity *id)
+struct origin *origins_find(struct origins *o, const struct identity *id)
 {
-	struct origin *r = NULL;
+	struct origin *r = o->last;
 
+	if (r != NULL && identity_equal(&r->id, id))
+		return r;
 	HASH_FIND_BYHASHVALUE(hh, o->table, id, IDENTITY_BYTES, id_hash(o, id),
 			      r);
+	if (r != NULL)
+		o->last = r;
 	return r;
 }
 
@@ -77,6 +81,8 @@ struct origin *origins_surplus(const struct origins *o)
 
 void origins_remove(struct origins *o, struct origin *r)
 {
+	if (o->last == r)
+		o->last = NULL;
 	DL_DELETE(o->oldest, r);
 	HASH_DELETE(hh, o->table, r);
 	ranges_free(&r->covered);

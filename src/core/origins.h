@@ -45,6 +45,7 @@ struct origin {
 struct origins {
 	struct origin *table;  /* uthash head, by hash_keyed of the id */
 	struct origin *oldest; /* utlist head */
+	struct origin *last;   /* found: messages of a run come in a row */
 	uint64_t max, made;
 	uint64_t secret;
 };
@@ -52,7 +53,7 @@ struct origins {
 /* secret: a random number that nobody knows. */
 void origins_init(struct origins *o, uint64_t max, uint64_t secret);
 void origins_free(struct origins *o);
-struct origin *origins_find(const struct origins *o, const struct identity *id);
+struct origin *origins_find(struct origins *o, const struct identity *id);
 /* A new record; NULL when out of memory. The id must not have one. */
 struct origin *origins_add(struct origins *o, const struct identity *id);
 /* It is in use: moves it away from being dropped. */

@@ -35,12 +35,20 @@ static uint64_t id_hash(const struct store *s, const struct hash *id)
 	return w ^ (w >> 29);
 }
 
-/* Both of these are the choice of whoever publishes. */
-static uint64_t seq_hash(const struct store *s, uint64_t number, uint64_t seq)
+/* Both of these are the choice of whoever publishes. The index uses the hash as
+ * a place: eight in a row, which is how messages come and go, share a line of
+ * the cache, and are hashed once. */
+static uint64_t seq_hash(struct store *s, uint64_t number, uint64_t seq)
 {
-	uint64_t key[2] = { number, seq };
+	uint64_t key[2] = { number, seq / 8 };
 
-	return hash_keyed(s->secret, key, sizeof key);
+	if (s->block_number != number || s->block != seq / 8) {
+		s->block_hash =
+			(uint32_t)hash_keyed(s->secret, key, sizeof key);
+		s->block_number = number;
+		s->block = seq / 8;
+	}
+	return (s->block_hash & ~UINT32_C(7)) | (seq & 7);
 }
 
 /* --- the heap of runs ------------------------------------------------- */
@@ -331,8 +339,8 @@ const struct stored *store_by_id(struct store *s, const struct hash *id)
 	return slot == INDEX_NONE ? NULL : &s->v[slot];
 }
 
-const struct stored *store_by_seq(const struct store *s,
-				  const struct origin *run, uint64_t seq)
+const struct stored *store_by_seq(struct store *s, const struct origin *run,
+				  uint64_t seq)
 {
 	struct probe p = { .store = s, .run = run, .seq = seq };
 	uint32_t slot = index_find(&s->by_seq, seq_hash(s, run->number, seq),

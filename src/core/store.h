@@ -41,6 +41,9 @@ struct store {
 	uint32_t heap_n, heap_cap;
 	uint64_t count, bytes, count_max, bytes_max;
 	uint64_t secret;
+	uint64_t block,
+		block_number; /* the last one, see seq_hash; number 0: */
+	uint32_t block_hash;  /* none yet */
 };
 
 void store_init(struct store *s, uint64_t count_max, uint64_t bytes_max,
@@ -52,8 +55,8 @@ enum err MUST_CHECK store_put(struct store *s, struct frame *f,
 			      struct origin *run, uint64_t seq, uint8_t hops);
 /* NULL also when there is no memory to look by id. */
 const struct stored *store_by_id(struct store *s, const struct hash *id);
-const struct stored *store_by_seq(const struct store *s,
-				  const struct origin *run, uint64_t seq);
+const struct stored *store_by_seq(struct store *s, const struct origin *run,
+				  uint64_t seq);
 /* By the first hex digits of an id: linear, for people. */
 const struct stored *store_by_prefix(struct store *s, const char *hex,
 				     size_t digits, bool *several);

@@ -18,23 +18,18 @@ static bool grows(const struct node *n)
 
 link_set tree_usable(const struct node *n)
 {
-	link_set set = links_up(n);
-
-	for (uint8_t i = 0; i < LINK_SLOTS; i++)
-		if (n->links[i].behind)
-			set = (link_set)(set & ~link_bit(i));
-	return set;
+	return (link_set)(n->up & ~n->behind);
 }
 
 /* Links on which a run may become eager. */
 static link_set willing(const struct step *s)
 {
-	link_set set = tree_usable(s->n);
+	struct node *n = s->n;
 
-	for (uint8_t i = 0; i < LINK_SLOTS; i++)
-		if (s->now < s->n->links[i].lazy_until)
-			set = (link_set)(set & ~link_bit(i));
-	return set;
+	for (uint8_t i = 0; n->lazy != 0 && i < LINK_SLOTS; i++)
+		if (s->now >= n->links[i].lazy_until)
+			n->lazy = (link_set)(n->lazy & ~link_bit(i));
+	return (link_set)(tree_usable(n) & ~n->lazy);
 }
 
 link_set tree_eager(const struct step *s, const struct origin *r)

@@ -150,7 +150,7 @@ void check_told_list(struct sim *s, uint32_t conn, unsigned side,
 
 bool check_holds(struct sim *s, uint32_t peer, uint32_t number)
 {
-	const struct node *n = s->peers.v[peer].node;
+	struct node *n = s->peers.v[peer].node;
 	const struct published *m = &s->traffic.v[number];
 	const struct msg_message *said = &m->msg.message;
 	const struct origin *r;

@@ -50,7 +50,7 @@ static void an_announcement_waits_a_moment_for_others(void **state)
 	fixture_free(f);
 }
 
-static void of_256_messages_it_does_not_wait_for_more(void **state)
+static void of_4096_messages_it_does_not_wait_for_more(void **state)
 {
 	struct fixture *f = fixture_with_links(2);
 	struct identity a = other_run(1);
@@ -58,17 +58,34 @@ static void of_256_messages_it_does_not_wait_for_more(void **state)
 	uint64_t next = 1;
 
 	(void)state;
-	for (uint64_t i = 1; i <= 1000; i++) {
+	for (uint64_t i = 1; i <= 10000; i++) {
 		assert_true(hear_new(f, 0, &a, i));
 		if (said(f, MSG_HAVE) == NULL)
 			continue;
-		check_only(told(f, 1), &a, next, next + 255);
-		next += 256;
+		check_only(told(f, 1), &a, next, next + 4095);
+		next += 4096;
 		haves++;
 	}
-	assert_int_equal(haves, 3);
+	assert_int_equal(haves, 2);
 	assert_true(flushed(f));
-	check_only(told(f, 1), &a, next, 1000);
+	check_only(told(f, 1), &a, next, 10000);
+	fixture_free(f);
+}
+
+static void nor_of_256_ranges(void **state)
+{
+	struct fixture *f = fixture_with_links(2);
+	struct identity a = other_run(1);
+
+	(void)state;
+	for (uint64_t i = 1; i <= 255; i++) {
+		assert_true(hear_recovery(f, 0, &a, 2 * i));
+		assert_null(said(f, MSG_HAVE));
+	}
+	assert_true(hear_recovery(f, 0, &a, 512));
+	assert_int_equal(told(f, 1)->n, 256);
+	check_range(&told(f, 1)->v[255], &a, 512, 512);
+	assert_false(flushed(f));
 	fixture_free(f);
 }
 
@@ -761,7 +778,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_announcement_waits_a_moment_for_others),
-		cmocka_unit_test(of_256_messages_it_does_not_wait_for_more),
+		cmocka_unit_test(of_4096_messages_it_does_not_wait_for_more),
+		cmocka_unit_test(nor_of_256_ranges),
 		cmocka_unit_test(consecutive_numbers_of_a_run_are_one_range),
 		cmocka_unit_test(who_was_sent_it_need_not_be_told),
 		cmocka_unit_test(nor_who_announced_it_before_it_came),

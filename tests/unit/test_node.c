@@ -166,7 +166,7 @@ static void check_limits(const struct node *n)
 
 /* What is asked from a link is counted there, and nothing is asked from a link
  * that is down; a want is never of what is here already. */
-static void check_asks(const struct node *n)
+static void check_asks(struct node *n)
 {
 	const struct wants *w = &n->gossip.wants;
 	uint64_t asked[LINK_SLOTS] = { 0 };

@@ -25,7 +25,7 @@ static struct origin *add(struct origins *o, unsigned number)
 	return r;
 }
 
-static struct origin *find(const struct origins *o, unsigned number)
+static struct origin *find(struct origins *o, unsigned number)
 {
 	struct identity id = id_of(number);
 

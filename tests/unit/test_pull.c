@@ -1304,7 +1304,7 @@ static void swarm_time(struct swarm *w, int64_t ms)
 /* What is covered is wanted no more. */
 static void swarm_check(const struct swarm *w)
 {
-	const struct gossip *g = &w->f->node->gossip;
+	struct gossip *g = &w->f->node->gossip;
 
 	for (uint32_t i = 0; i < g->wants.n; i++) {
 		const struct want *t = g->wants.heap[i];
@@ -1358,7 +1358,7 @@ static void swarm_settle(struct swarm *w)
 static void swarm_play(uint64_t seed, bool wrong)
 {
 	struct swarm *w = calloc(1, sizeof *w);
-	const struct origins *o;
+	struct origins *o;
 
 	assert_non_null(w);
 	w->f = fixture_with_links(0);

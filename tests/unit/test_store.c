@@ -64,7 +64,7 @@ static enum err put(struct desk *d, unsigned run, uint64_t seq, size_t bytes)
 	return e;
 }
 
-static bool has(const struct desk *d, unsigned run, uint64_t seq)
+static bool has(struct desk *d, unsigned run, uint64_t seq)
 {
 	return store_by_seq(&d->store, d->runs[run], seq) != NULL;
 }
@@ -308,7 +308,7 @@ static bool is_oldest(const struct model *m, size_t i)
 
 /* Of equally large runs the store may choose any: follows its choice, and
  * checks that a largest run lost its oldest. */
-static void model_evict(struct model *m, const struct desk *d)
+static void model_evict(struct model *m, struct desk *d)
 {
 	uint64_t most = 0;
 
@@ -327,7 +327,7 @@ static void model_evict(struct model *m, const struct desk *d)
 	fail_msg("the oldest of a largest run is still there");
 }
 
-static void check(const struct desk *d, const struct model *m)
+static void check(struct desk *d, const struct model *m)
 {
 	uint64_t bytes = 0;
 
