@@ -203,13 +203,16 @@ static bool active(const struct step *s, const struct origin *r)
 	return s->now - r->active_ms < ACTIVE_MS;
 }
 
-/* The run lost its last link: without one its messages would wait for a
- * Have each time. */
+/* The run lost its last link, or its parent: without one its messages would
+ * wait for a Have each time. */
 static void keep_connected(struct step *s, struct origin *r, link_set except)
 {
+	bool orphan = r->parent != LINK_NONE && (link_bit(r->parent) & except);
 	uint8_t slot;
 
-	if (tree_eager(s, r) != 0 || !active(s, r))
+	if (orphan)
+		r->parent = LINK_NONE;
+	if ((!orphan && tree_eager(s, r) != 0) || !active(s, r))
 		return;
 	slot = graft_elsewhere(s, r, except);
 	if (slot == LINK_NONE)
@@ -218,14 +221,20 @@ static void keep_connected(struct step *s, struct origin *r, link_set except)
 	s->n->stats.grafts++;
 }
 
+/* Was it told lately not to send this run? */
+static bool is_told(struct step *s, struct origin *r, uint8_t slot)
+{
+	if (s->now - r->pruned_ms >= PRUNE_AGAIN_MS)
+		r->pruned = 0;
+	return (r->pruned & link_bit(slot)) != 0;
+}
+
 static void prune(struct step *s, struct origin *r, uint8_t slot)
 {
 	link_set bit = link_bit(slot);
 
 	r->eager = (link_set)(r->eager & ~bit);
-	if (s->now - r->pruned_ms >= PRUNE_AGAIN_MS)
-		r->pruned = 0;
-	if ((r->pruned & bit) != 0)
+	if (is_told(s, r, slot))
 		return;
 	if (r->pruned == 0)
 		r->pruned_ms = s->now;
@@ -259,17 +268,19 @@ link_set tree_on_news(struct step *s, struct origin *r, uint8_t slot,
 {
 	if (slot >= LINK_SLOTS)
 		return 0;
-	if (slot == r->parent || !is_fed(s, r)) {
+	/* What was under way when it was told off is no reason to rely on it:
+	 * nothing follows. */
+	if (slot == r->parent || (!is_fed(s, r) && !is_told(s, r, slot))) {
 		adopt(s, r, slot);
 		return 0;
 	}
-	if (r->rival == LINK_NONE) {
+	if (r->rival == LINK_NONE && !is_told(s, r, slot)) {
 		r->rival = slot;
 		r->race_seq = seq;
 		r->race_ms = s->now;
 	}
 	/* It is under way from the parent, unless that has left it out. */
-	return grows(s->n) && ranges_newest(&r->covered) == seq
+	return grows(s->n) && is_fed(s, r) && ranges_newest(&r->covered) == seq
 		       ? link_bit(r->parent)
 		       : 0;
 }
@@ -334,8 +345,6 @@ void tree_on_prune(struct step *s, uint8_t slot, const struct msg_graft *m)
 			continue;
 		}
 		r->eager = (link_set)(r->eager & ~link_bit(slot));
-		if (r->parent == slot)
-			r->parent = LINK_NONE;
 		keep_connected(s, r, link_bit(slot));
 	}
 	s->n->stats.rejected += unknown;
