@@ -45,11 +45,11 @@ def raise_limits():
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def drive(system, n, base, phases, connect_seconds=CONNECT_SECONDS):
+def drive(system, n, base, phases, connect_seconds=CONNECT_SECONDS, settle=SETTLE_SECONDS):
     """{phase: figures} of one network; phases: (name, sizes) in order."""
     with Network(system, n, base) as net:
         out = {"connect": {"seconds": net.connect(connect_seconds)}}
-        net.run_for(SETTLE_SECONDS)
+        net.run_for(settle)
         for name, sizes in phases:
             out[name] = PHASES[name](net, **sizes)
         ended = [node.index for node in net.nodes if node.ended]
