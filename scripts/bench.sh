@@ -22,11 +22,12 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
 BUILD=build/release
 
-scripts/deps.sh
-command -v python3 >/dev/null || {
-	echo 'bench.sh: python3 is missing' >&2
-	exit 1
-}
-make -s -j"$(nproc)" BUILD=$BUILD BIN=$BUILD/bin SAN= all benchmarks
+case " $* " in
+*' --help '* | *' -h '*) ;;
+*)
+	scripts/deps.sh --bench
+	make -s -j"$(nproc)" BUILD=$BUILD BIN=$BUILD/bin SAN= all benchmarks
+	;;
+esac
 export PYTHONDONTWRITEBYTECODE=1
 exec python3 tests/bench/bench.py --bin $BUILD/bin --yards $BUILD/bench "$@"

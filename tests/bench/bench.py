@@ -33,8 +33,9 @@ import machine
 import report
 import rows
 import systems
-from drive import drive, raise_limits
+from drive import drive, prepare
 from network import Failed
+from phases import client
 
 EXTRAS = {"micro": extras.micro, "seed": extras.seed}
 
@@ -102,7 +103,7 @@ class Suite:
         try:
             out = drive(self.systems[name], nodes, self.given.base, phases,
                         job.connect_seconds, self.sizes.settle_seconds)
-        except (Failed, OSError) as why:
+        except (Failed, OSError, client.Ended, client.Malformed) as why:
             self.failures.append(f"{job.name}, {name}: {why}")
             print(f"  {job.name:10} {name:12} FAILED: {why}", file=sys.stderr)
             return {}
@@ -151,7 +152,7 @@ def run(given):
 
 def main(argv):
     given = options(argv)
-    raise_limits()
+    prepare()
     table, raw = run(given)
     report.write(given.out, table, raw)
     print(report.table(table, bool(given.against)))

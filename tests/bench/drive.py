@@ -16,6 +16,7 @@ exit status: 0 measured, 1 not, 2 wrong usage.
 import argparse
 import json
 import resource
+import signal
 import sys
 
 from network import Failed, Network, System
@@ -39,8 +40,10 @@ def parse_phase(text):
     return name, given
 
 
-def raise_limits():
-    """Three descriptors a node."""
+def prepare():
+    """Three descriptors a node; and whoever ends us ends the nodes, too."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -67,7 +70,7 @@ def main():
     parser.add_argument("--base", type=int, default=21001, help="port of node 0")
     parser.add_argument("phases", nargs="+", type=parse_phase)
     given = parser.parse_args()
-    raise_limits()
+    prepare()
     try:
         out = drive(System("system", given.node, given.boot), given.nodes, given.base,
                     given.phases)

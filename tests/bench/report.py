@@ -47,8 +47,8 @@ def as_json(rows, raw):
 
 # --- chart -----------------------------------------------------------------------
 
-WIDTH, NAMES, LANE, TOP = 760, 270, 40, 50
-BARS = WIDTH - NAMES - 110  # the longest bar; beside it stands its figure
+WIDTH, NAMES, LANE, TOP = 820, 280, 40, 50
+BARS = WIDTH - NAMES - 180  # the longest bar; beside it stands its figure
 STYLE = """
 text { font: 13px sans-serif; fill: #1f2328 } .dim { fill: #59636e }
 .ground { fill: #ffffff } .ours { fill: #0969da } .reference { fill: #9a9fa6 }

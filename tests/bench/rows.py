@@ -125,7 +125,8 @@ def jobs(sizes, foreign=()):
         out.append(Job(f"growth{n}", n, ("ours",), (
             ("throughput", {"messages": sizes.growth_deliveries // (n - 1)}),), rounds_max=3))
     out.append(Job("crowd", sizes.crowd, ("ours",), (
-        ("survey", {}), ("throughput", {"messages": sizes.crowd_messages})), rounds_max=1,
+        ("idle", {"seconds": sizes.idle_seconds}),
+        ("throughput", {"messages": sizes.crowd_messages})), rounds_max=1,
         connect_seconds=120))
     return out
 
@@ -193,12 +194,17 @@ def _size_rows(sizes):
             bar=Bar("value", "<=", 1.5)),
         Row("crowd", f"{n} peers: all have joined", "s", Source("crowd", "connect", "seconds"),
             bar=Bar("value", "<=", 60)),
-        Row("crowd", f"{n} peers: components", "", Source("crowd", "survey", "components"),
+        Row("crowd", f"{n} peers: components", "", Source("crowd", "idle", "components"),
             bar=Bar("value", "<=", 1)),
         Row("crowd", f"{n} peers: delivered", "", Source("crowd", "throughput", "delivered"),
             bar=Bar("value", ">=", 1)),
-        Row("crowd", f"{n} peers: memory a peer (PSS)", "MiB",
+        Row("crowd", f"{n} peers: links a peer", "", Source("crowd", "idle", "links")),
+        Row("crowd", f"{n} peers: memory a peer, idle", "MiB",
+            Source("crowd", "idle", "pss_mib")),
+        Row("crowd", f"{n} peers: memory a peer, loaded", "MiB",
             Source("crowd", "throughput", "pss_mib")),
+        Row("crowd", f"{n} peers: CPU a delivery", "us",
+            Source("crowd", "throughput", "cpu_us")),
     ]
 
 

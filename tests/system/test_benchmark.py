@@ -136,7 +136,7 @@ def test_a_published_line_has_its_size_and_is_counted_once(size):
     assert line.startswith(b"~M3.17.") and line.count(nodes.MARK) == 1
 
 
-@pytest.mark.parametrize("size, step", [(256, 37), (256, 4096), (65536, 4001), (65536, 65536)])
+@pytest.mark.parametrize("size, step", [(256, 1), (256, 4096), (65536, 65536), (65536, 65540)])
 def test_a_tape_counts_lines_that_come_in_pieces(tmp_path, size, step):
     data = b"".join(nodes.line(ord("M"), 0, i // 2, size) for i in range(6))
     tape = nodes.Tape(ord("M"), 1 << 16, size >= nodes.SPARSE_BYTES)
@@ -149,6 +149,19 @@ def test_a_tape_counts_lines_that_come_in_pieces(tmp_path, size, step):
     assert tape.names() == (6, 3)
     assert [name for name, _, _ in tape.deliveries()] == [
         b"0.0", b"0.0", b"0.1", b"0.1", b"0.2", b"0.2"]
+
+
+def test_a_delivery_came_with_the_read_that_ended_its_head(tmp_path):
+    line = nodes.line(ord("M"), 0, 0, 256)
+    head = line.rindex(b".") + 1
+    tape = nodes.Tape(ord("M"), 1 << 16, False)
+    for i, part in enumerate((line[:head], line[head:])):
+        path = tmp_path / str(i)
+        path.write_bytes(part)
+        with open(path, "rb") as file:
+            tape.read(file.fileno())
+    tape.times = [111, 222]
+    assert [read for _, _, read in tape.deliveries()] == [111]
 
 
 def some_rows():
