@@ -169,7 +169,7 @@ $(BUILD)/bench/micro: tests/bench/micro.c $(IO) $(PURE)
 	@mkdir -p $(@D)
 	@$(SAY) "  LD  $@"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^) $(LDLIBS)
-benchmarks: $(YARDS) $(BUILD)/bench/micro
+benchmarks: $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 
 sim: $(BUILD)/sim
 unit: $(TESTS)

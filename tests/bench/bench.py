@@ -23,6 +23,7 @@ exit status: 0 measured (or, with --strict, all bars reached), 1 not, 2 wrong us
 import argparse
 import os
 import shlex
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -140,7 +141,11 @@ def run(given):
     for name, measure in EXTRAS.items():
         if name in given.only:
             print(f"  {name}", file=sys.stderr)
-            more, beside[name] = measure(given)
+            try:
+                more, beside[name] = measure(given)
+            except (OSError, RuntimeError, subprocess.SubprocessError) as why:
+                suite.failures.append(f"{name}: {why}")
+                continue
             table += more
     facts["load_after"] = round(os.getloadavg()[0], 2)
     return table, {"machine": facts, "quick": given.quick, "nodes_max": given.nodes_max,

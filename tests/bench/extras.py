@@ -46,14 +46,42 @@ def micro(given):
 
 # --- the seed ------------------------------------------------------------------
 
+QUICK = {"seconds": 0.5, "peers": 2_000, "entries": 50_000}
+MODES = {"renew": "seed, renewals", "join": "seed, new peers", "list": "seed, kept connections"}
+REGISTRY = (("bytes_each", "memory an entry", "B", 160), ("sample_us", "a sample", "us", 5),
+            ("expire_ms", "1 % expires", "ms", 50), ("slowest_ms", "the slowest call", "ms", 100))
+CARRIED = (("resident_mib", "memory", "MiB"), ("renewals_per_s", "renewals", "/s"),
+           ("core_share", "CPU", "cores"))
+
+
+def _seed_rows(measured):
+    """Rows of what seed_bench.run returned."""
+    out = []
+    for mode, title in MODES.items():
+        one = measured["network"][mode]
+        row = _row("seed", f"{title} / bare", "/s", [one["per_s"]], [one["bare_per_s"]],
+                   Bar("ratio", ">=", 0.6))
+        row.ratio_known = one["ratio"]
+        out += [row, _row("seed", f"{title}, p99", "ms", [one["p99_ms"]],
+                          bar=Bar("value", "<=", 40))]
+    out.append(_row("seed", "seed, kept connections", "/s",
+                    [measured["network"]["list"]["per_s"]], bar=Bar("value", ">=", 40_000)))
+    table = measured["registry"]
+    out += [_row("seed", f"registry of {table['entries']:,.0f}: {title}", unit, [table[key]],
+                 bar=Bar("value", "<=", most)) for key, title, unit, most in REGISTRY]
+    for part in (measured["carried"], measured["calculated"]):
+        how = "calculated" if part is measured["calculated"] else "carried"
+        out += [_row("seed", f"seed, {part['peers']:,} peers {how}: {title}", unit, [part[key]])
+                for key, title, unit in CARRIED]
+    return out
+
 
 def seed(given):
-    """What seed_bench.py measures: a list of dicts with title, unit, values,
-    references and bar (of, relation, limit)."""
+    """What seed_bench.py measures."""
     try:
         import seed_bench
     except ImportError:
         return [], "there is no seed_bench.py"
-    measured = seed_bench.rows(given.bin, given.yards, given.rounds, given.quick)
-    return [_row("seed", one["title"], one["unit"], one["values"], one.get("references", ()),
-                 Bar(*one["bar"]) if one.get("bar") else None) for one in measured], measured
+    measured = seed_bench.run(given.bin.resolve(), given.yards.resolve(), given.base,
+                              given.rounds, **(QUICK if given.quick else {}))
+    return _seed_rows(measured), measured

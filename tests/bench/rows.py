@@ -61,6 +61,7 @@ class Row:
     references: list = field(default_factory=list)
     others: list = field(default_factory=list)  # of --against
     note: str = ""
+    ratio_known: float = None  # instead of the median of the rounds' ratios
 
     @property
     def value(self):
@@ -68,6 +69,8 @@ class Row:
 
     @property
     def ratio(self):
+        if self.ratio_known is not None:
+            return self.ratio_known
         return figures.median_ratio(self.values, self.references)
 
     @property
