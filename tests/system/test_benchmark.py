@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT / "tests" / "bench"))
 
 import bench  # noqa: E402
 import drive  # noqa: E402
+import extras  # noqa: E402
 import figures  # noqa: E402
 import nodes  # noqa: E402
 import report  # noqa: E402
@@ -198,6 +199,19 @@ def test_each_group_of_rows_has_the_networks_it_needs():
     assert [job.name for job in rows.needed(jobs, ["crowd"])] == ["crowd"]
     assert len(rows.needed(jobs, ["growth"])) == len(rows.GROWTH)
     assert rows.needed(jobs, ["micro"]) == []
+
+
+def test_the_figures_of_a_seed_become_rows():
+    one = {"per_s": 30.0, "bare_per_s": 60.0, "ratio": 0.7, "p99_ms": 41.0}
+    measured = {"network": {"renew": one, "join": one, "list": one},
+                "registry": {"entries": 1000, "bytes_each": 100.0, "sample_us": 6.0,
+                             "expire_ms": 1.0, "slowest_ms": 2.0}}
+    table = {row.title: row for row in extras._seed_rows(measured)}
+    assert table["seed, renewals / bare"].ratio == 0.7
+    assert table["seed, renewals / bare"].verdict == "pass"
+    assert table["seed, new peers, p99"].verdict == "FAIL"
+    assert table["registry of 1,000: a sample"].verdict == "FAIL"
+    assert len(table) == 3 * 2 + 1 + 4
 
 
 def test_another_system_is_a_command():
