@@ -27,8 +27,8 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DSEEDPEER_VERSION='"$(VERSION)"' \
 LINK    := $(CC) -pthread $(SANFLAGS) $(CFLAGS) $(LDFLAGS)
 LDLIBS  := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
 
-# These call us again; demo, test and fuzz install what is missing before.
-ifneq ($(filter-out demo test coverage fuzz inject clean,$(or $(MAKECMDGOALS),all)),)
+# These call us again; demo, test, bench and fuzz install what is missing before.
+ifneq ($(filter-out demo test bench coverage fuzz inject clean,$(or $(MAKECMDGOALS),all)),)
 ifeq ($(LDLIBS),)
 $(error $(LIBS) or pkg-config are missing; scripts/deps.sh installs them)
 endif
@@ -159,6 +159,18 @@ $(BUILD)/inject: $(INJECT) $(LIB)
 	@$(SAY) "  LD  $@"
 	@$(LINK) $(FAULTS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS)
 
+# Yardsticks of scripts/bench.sh, and the hot functions one by one (micro).
+YARDS := $(addprefix $(BUILD)/bench/,floor_flood floor_tree nats_node)
+$(YARDS): $(BUILD)/bench/%: tests/bench/%.c tests/bench/floor.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(SAY) "  CC  $<"
+	@$(CC) $(ALL_CFLAGS) -o $@ $<
+$(BUILD)/bench/micro: tests/bench/micro.c $(IO) $(PURE)
+	@mkdir -p $(@D)
+	@$(SAY) "  LD  $@"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^) $(LDLIBS)
+benchmarks: $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+
 sim: $(BUILD)/sim
 unit: $(TESTS)
 pure: $(PURE)
@@ -181,6 +193,7 @@ endif
 
 demo: ; ./scripts/demo.sh
 test: ; ./scripts/test.sh
+bench: ; ./scripts/bench.sh
 coverage: ; ./scripts/coverage.sh
 fuzz: ; ./scripts/fuzz.sh
 inject: ; ./scripts/inject.sh
@@ -193,6 +206,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit sim replays fuzzers pure torture demo test coverage fuzz inject install clean
+.PHONY: all unit sim replays fuzzers pure benchmarks torture demo test bench coverage fuzz inject install clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d)

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what building needs and this machine has not got.
 #
-# usage: scripts/deps.sh [--test]
+# usage: scripts/deps.sh [--test | --bench]
 #   --test   also what scripts/test.sh needs: cmocka, pytest, clang with the
 #            runtimes of its sanitizers and llvm-cov, ip and nft for networks
 #            of its own; on Debian dpkg-source, for the source of cJSON
+#   --bench  also what scripts/bench.sh cannot do without: python3
 #
 # Says nothing and changes nothing when all is there. Installs with apt-get,
 # dnf, apk or pacman, as root or through sudo; elsewhere it says what to
@@ -21,6 +22,9 @@ libcjson      libcjson-dev                cjson-devel              cjson-dev    
 inih          libinih-dev                 inih-devel               inih-dev                libinih
 libsodium     libsodium-dev               libsodium-devel          libsodium-dev           libsodium
 uthash        uthash-dev                  uthash-devel             uthash-dev              uthash
+'
+BENCH_TABLE='
+python3       python3                     python3                  python3                 python
 '
 TEST_TABLE='
 cmocka        libcmocka-dev               libcmocka-devel          cmocka-dev              cmocka
@@ -63,7 +67,7 @@ have() {
 			"${CC:-cc}" -E - >/dev/null 2>&1 ;;
 	pytest) test_python >/dev/null ;;
 	llvm-cov) command -v "$(clang -print-prog-name=llvm-cov)" >/dev/null ;;
-	clang | ip | nft) command -v "$1" >/dev/null ;;
+	clang | ip | nft | python3) command -v "$1" >/dev/null ;;
 	dpkg-source) # of Debian alone
 		! command -v apt-get >/dev/null ||
 			command -v dpkg-source >/dev/null ;;
@@ -144,8 +148,9 @@ table=$BUILD_TABLE
 case ${1-} in
 '') ;;
 --test) table+=$TEST_TABLE ;;
+--bench) table+=$BENCH_TABLE ;;
 *)
-	say "usage: scripts/deps.sh [--test]"
+	say "usage: scripts/deps.sh [--test | --bench]"
 	exit 2
 	;;
 esac

@@ -123,7 +123,7 @@ build() {
 	local how=(WERROR=1)
 	[ $# = 2 ] || how=(SAN="$3" WARN=-w)
 	run make -s -j"$(nproc)" BUILD="build/$1" BIN="build/$1/bin" CC="$2" \
-		"${how[@]}" all unit sim replays
+		"${how[@]}" all unit sim replays benchmarks
 }
 
 checks_test_themselves() {
