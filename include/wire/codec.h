@@ -11,7 +11,8 @@
 #include "wire/message.h"
 
 /* On ERR_OK the caller owns *out and clears it with message_clear; what it
- * points to lives in out->memory, not in body. ERR_SYNTAX: not our JSON, or a
+ * points to lives in out->memory, but the data of a Message as a rule in body,
+ * which must then outlive it. ERR_SYNTAX: not our JSON, or a
  * field is missing, of the wrong type or out of range. ERR_UNKNOWN: proper
  * JSON with a type this version does not know (count it, drop it, never
  * forward it). ERR_NOMEM. *why (may be NULL) says what, naming the field; it
@@ -34,9 +35,5 @@ enum err MUST_CHECK codec_encode(const struct message *m, struct frame **out);
 /* Rule for Message data: must these bytes travel as base64? (They are not
  * UTF-8 text, hold a NUL, or would be longer escaped than in base64.) */
 bool codec_wants_base64(const void *data, size_t n);
-
-/* Does the body begin as our own encoder begins a Message? Then its hash may
- * tell a duplicate before anything is parsed (R8). */
-bool codec_looks_like_message(const void *body, size_t n);
 
 #endif

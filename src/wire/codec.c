@@ -2,7 +2,7 @@
 
 #include "base/buf.h"
 #include "base/utf8.h"
-#include "wire/scan.h"
+#include "wire/codec_impl.h"
 
 #include <cjson/cJSON.h>
 
@@ -499,20 +499,13 @@ static enum err read_message(const cJSON *object, struct message *m,
 	return ERR_UNKNOWN;
 }
 
-enum err codec_decode(const void *body, size_t n, struct message *out,
-		      const char **why)
+enum err codec_decode_slowly(const void *body, size_t n, struct message *out,
+			     const char **why)
 {
+	cJSON *object = cJSON_ParseWithLengthOpts(body, n, NULL, false);
 	struct message m = { 0 };
-	const char *ignored;
-	cJSON *object;
 	enum err e;
 
-	if (why == NULL)
-		why = &ignored;
-	e = scan_object(body, n, why);
-	if (e != ERR_OK)
-		return e;
-	object = cJSON_ParseWithLengthOpts(body, n, NULL, false);
 	if (object == NULL) {
 		/* All it could dislike, the scan has refused. */
 		*why = err_text(ERR_NOMEM);
@@ -525,6 +518,23 @@ enum err codec_decode(const void *body, size_t n, struct message *out,
 	else
 		message_clear(&m);
 	return e;
+}
+
+enum err codec_decode(const void *body, size_t n, struct message *out,
+		      const char **why)
+{
+	struct scan_members members;
+	const char *ignored;
+	enum err e;
+
+	if (why == NULL)
+		why = &ignored;
+	e = scan_members(body, n, &members, why);
+	if (e != ERR_OK)
+		return e;
+	if (codec_read_message(&members, out))
+		return ERR_OK;
+	return codec_decode_slowly(body, n, out, why);
 }
 
 enum err codec_decode_frame(const struct frame_head *head,
@@ -783,11 +793,4 @@ bool codec_wants_base64(const void *data, size_t n)
 	size_t base64 = base64_size(n) + strlen("\"\",\"encoding\":\"base64\"");
 
 	return n > 0 && (!is_text(data, n) || buf_json_size(data, n) > base64);
-}
-
-bool codec_looks_like_message(const void *body, size_t n)
-{
-	static const char head[] = "{\"type\":\"Message\",";
-
-	return n >= sizeof head - 1 && memcmp(body, head, sizeof head - 1) == 0;
 }

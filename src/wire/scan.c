@@ -2,6 +2,7 @@
 
 #include "base/utf8.h"
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -13,13 +14,19 @@
 struct scan {
 	const unsigned char *p, *end;
 	unsigned depth, values;
+	bool escapes; /* in the last string */
 	const char *why;
+	struct scan_members *out; /* of the outermost object; or NULL */
 };
 
-/* The inside of a key's quotes. The hash is over the unescaped text, so that
- * only keys which are (nearly always) equal are ever compared. */
+/* Our own keys are shorter: such are compared as they are. */
+#define KEY_SHORT 32
+
+/* The inside of a key's quotes. Of a long one also a hash of what it says, so
+ * that not each is compared with each. */
 struct key {
 	const unsigned char *at, *end;
+	bool plain, is_long;
 	uint64_t hash;
 };
 
@@ -46,21 +53,33 @@ static bool take(struct scan *s, unsigned char c)
 	return true;
 }
 
-/* Is one of eight bytes a quote, a backslash, a control byte or not ASCII?
- * (x - 1 for every byte) & ~x has its top bit set where x was 0; the same with
- * 32 in place of 1 finds bytes below 32. Borrows run only upwards from a hit,
- * so "none at all" is exact. */
-static bool is_plain(const unsigned char *p)
+/* Eight bytes at once: the first that is a quote, a backslash, a control byte
+ * or not ASCII; 8 when there is none. (x - 1 for every byte) & ~x has its top
+ * bit set where x was 0; the same with 32 in place of 1 finds bytes below 32.
+ * Borrows run only upwards from a hit: the lowest one is exact. */
+static unsigned plain_of_eight(const unsigned char *p)
 {
 	const uint64_t ones = 0x0101010101010101u;
-	uint64_t w, quote, slash;
+	uint64_t w, quote, slash, hits;
 
 	memcpy(&w, p, sizeof w);
+	w = le64toh(w);
 	quote = w ^ ones * '"';
 	slash = w ^ ones * '\\';
-	return ((w | ((w - ones * 32) & ~w) | ((quote - ones) & ~quote) |
-		 ((slash - ones) & ~slash)) &
-		ones * 0x80) == 0;
+	hits = (w | ((w - ones * 32) & ~w) | ((quote - ones) & ~quote) |
+		((slash - ones) & ~slash)) &
+	       ones * 0x80;
+	return hits == 0 ? 8 : (unsigned)__builtin_ctzll(hits) / 8;
+}
+
+static void skip_plain(struct scan *s)
+{
+	unsigned n = 8;
+
+	while (n == 8 && s->end - s->p >= 8) {
+		n = plain_of_eight(s->p);
+		s->p += n;
+	}
 }
 
 static int hex_value(unsigned char c)
@@ -134,27 +153,26 @@ static bool scan_escape(struct scan *s)
 
 static bool scan_string(struct scan *s)
 {
+	s->escapes = false;
 	if (!take(s, '"'))
 		return refuse(s, "string expected");
 	for (;;) {
-		size_t left = (size_t)(s->end - s->p), len;
+		size_t len;
 
-		while (left >= 8 && is_plain(s->p)) {
-			s->p += 8;
-			left -= 8;
-		}
-		if (left == 0)
+		skip_plain(s);
+		if (s->p == s->end)
 			return refuse(s, "string without end");
 		if (take(s, '"'))
 			return true;
 		if (take(s, '\\')) {
+			s->escapes = true;
 			if (!scan_escape(s))
 				return false;
 			continue;
 		}
 		if (*s->p < 0x20)
 			return refuse(s, "control byte in a string");
-		len = utf8_sequence(s->p, left);
+		len = utf8_sequence(s->p, (size_t)(s->end - s->p));
 		if (len == 0)
 			return refuse(s, "not UTF-8");
 		s->p += len;
@@ -265,16 +283,26 @@ static uint64_t key_hash(const struct key *k)
 	return h;
 }
 
-static bool key_equal(const struct key *a, const struct key *b)
+static bool says_the_same(const struct key *a, const struct key *b)
 {
 	const unsigned char *p = a->at, *q = b->at;
 
-	if (a->hash != b->hash)
-		return false;
 	while (p < a->end && q < b->end)
 		if (next_point(&p) != next_point(&q))
 			return false;
 	return p == a->end && q == b->end;
+}
+
+static bool key_equal(const struct key *a, const struct key *b)
+{
+	size_t n = (size_t)(a->end - a->at);
+
+	if (a->is_long && b->is_long && a->hash != b->hash)
+		return false;
+	if (a->plain && b->plain)
+		return n == (size_t)(b->end - b->at) &&
+		       memcmp(a->at, b->at, n) == 0;
+	return says_the_same(a, b);
 }
 
 /* A key that is not among the n before it, and its colon. */
@@ -288,7 +316,10 @@ static bool scan_key(struct scan *s, struct key *keys, size_t n)
 	if (!scan_string(s))
 		return false;
 	k->end = s->p - 1;
-	k->hash = key_hash(k);
+	k->plain = !s->escapes;
+	k->is_long = k->end - k->at > KEY_SHORT;
+	if (k->is_long)
+		k->hash = key_hash(k);
 	for (size_t i = 0; i < n; i++)
 		if (key_equal(&keys[i], k))
 			return refuse(s, "a key twice in one object");
@@ -306,7 +337,32 @@ static bool enter(struct scan *s)
 	return true;
 }
 
-static bool scan_members(struct scan *s)
+/* Where the value of the outermost object's member stands that was just looked
+ * at; the white space behind it does not belong to it. */
+static void note_member(struct scan *s, const struct key *k,
+			const unsigned char *from)
+{
+	struct scan_member *m = &s->out->v[s->out->n++];
+	const unsigned char *to = s->p;
+
+	while (*from == ' ' || *from == '\n' || *from == '\t' || *from == '\r')
+		from++;
+	while (to[-1] == ' ' || to[-1] == '\n' || to[-1] == '\t' ||
+	       to[-1] == '\r')
+		to--;
+	m->kind = *from == '"'                   ? SCAN_STRING
+		  : *from == '-' || *from <= '9' ? SCAN_NUMBER
+						 : SCAN_OTHER;
+	if (m->kind == SCAN_STRING) {
+		from++;
+		to--;
+	}
+	m->key =
+		(struct scan_text){ k->at, (size_t)(k->end - k->at), k->plain };
+	m->value = (struct scan_text){ from, (size_t)(to - from), !s->escapes };
+}
+
+static bool scan_object_members(struct scan *s)
 {
 	struct key keys[SCAN_KEYS_MAX];
 	size_t n = 0;
@@ -315,9 +371,17 @@ static bool scan_members(struct scan *s)
 		return false;
 	if (!take(s, '}')) {
 		do {
+			const unsigned char *from;
+
 			skip_space(s);
-			if (!scan_key(s, keys, n++) || !scan_value(s))
+			if (!scan_key(s, keys, n))
 				return false;
+			from = s->p;
+			if (!scan_value(s))
+				return false;
+			if (s->depth == 1 && s->out != NULL)
+				note_member(s, &keys[n], from);
+			n++;
 		} while (take(s, ','));
 		if (!take(s, '}'))
 			return refuse(s, "comma or } expected");
@@ -346,7 +410,7 @@ static bool scan_bare_value(struct scan *s)
 {
 	switch (s->p < s->end ? *s->p : '\0') {
 	case '{':
-		return scan_members(s);
+		return scan_object_members(s);
 	case '[':
 		return scan_elements(s);
 	case '"':
@@ -374,20 +438,70 @@ static bool scan_value(struct scan *s)
 	return true;
 }
 
+static enum err scan(struct scan *s, const char **why)
+{
+	bool ok;
+
+	skip_space(s);
+	if (s->p == s->end || *s->p != '{')
+		ok = refuse(s, "not an object");
+	else
+		ok = scan_value(s);
+	if (ok && s->p != s->end)
+		ok = refuse(s, "bytes after the object");
+	if (!ok && why != NULL)
+		*why = s->why;
+	return ok ? ERR_OK : ERR_SYNTAX;
+}
+
 enum err scan_object(const void *bytes, size_t n, const char **why)
 {
 	struct scan s = { .p = bytes };
-	bool ok;
 
 	s.end = n > 0 ? s.p + n : s.p;
-	skip_space(&s);
-	if (s.p == s.end || *s.p != '{')
-		ok = refuse(&s, "not an object");
-	else
-		ok = scan_value(&s);
-	if (ok && s.p != s.end)
-		ok = refuse(&s, "bytes after the object");
-	if (!ok && why != NULL)
-		*why = s.why;
-	return ok ? ERR_OK : ERR_SYNTAX;
+	return scan(&s, why);
+}
+
+enum err scan_members(const void *bytes, size_t n, struct scan_members *out,
+		      const char **why)
+{
+	struct scan s = { .p = bytes, .out = out };
+
+	out->n = 0;
+	s.end = n > 0 ? s.p + n : s.p;
+	return scan(&s, why);
+}
+
+/* --- what a string says ------------------------------------------------- */
+
+static size_t write_point(uint32_t point, uint8_t *out)
+{
+	unsigned tails = point < 0x80      ? 0
+			 : point < 0x800   ? 1
+			 : point < 0x10000 ? 2
+					   : 3;
+	static const uint8_t lead[] = { 0, 0xc0, 0xe0, 0xf0 };
+
+	out[0] = (uint8_t)(lead[tails] | point >> 6 * tails);
+	for (unsigned i = 1; i <= tails; i++)
+		out[i] = (uint8_t)(0x80 | (point >> 6 * (tails - i) & 0x3f));
+	return 1 + tails;
+}
+
+size_t scan_unescape(const struct scan_text *t, uint8_t *out)
+{
+	const unsigned char *p = t->at, *end = t->at + t->n;
+	uint8_t *to = out;
+
+	while (p < end) {
+		const unsigned char *slash = memchr(p, '\\', (size_t)(end - p));
+		size_t n = (size_t)((slash != NULL ? slash : end) - p);
+
+		memcpy(to, p, n);
+		to += n;
+		p += n;
+		if (slash != NULL)
+			to += write_point(next_point(&p), to);
+	}
+	return (size_t)(to - out);
 }

@@ -165,7 +165,6 @@ struct stage {
 	struct effects fx;
 	struct frame **frames;
 	struct message *msgs;
-	struct hash *ids;
 	unsigned count;
 };
 
@@ -205,13 +204,10 @@ static struct stage *stage_open(unsigned count)
 	s->count = count;
 	s->frames = calloc(count, sizeof *s->frames);
 	s->msgs = calloc(count, sizeof *s->msgs);
-	s->ids = calloc(count, sizeof *s->ids);
-	need(s->frames && s->msgs && s->ids, "memory");
+	need(s->frames && s->msgs, "memory");
 	for (unsigned i = 0; i < count; i++) {
 		s->frames[i] = frame_of(i + 1);
 		s->msgs[i] = message_of(i + 1);
-		s->ids[i] =
-			hash_of(s->frames[i]->body, s->frames[i]->body_bytes);
 	}
 	return s;
 }
@@ -224,33 +220,31 @@ static void stage_close(struct stage *s)
 		frame_release(s->frames[i]);
 	free(s->frames);
 	free(s->msgs);
-	free(s->ids);
 	free(s);
 }
 
-/* The i-th message comes over a link; `parsed`, or known by its id alone. */
-static void stage_hear(struct stage *s, unsigned i, uint8_t link, bool parsed)
+/* The i-th message comes over a link. */
+static void stage_hear(struct stage *s, unsigned i, uint8_t link)
 {
 	struct frame *f = s->frames[i];
 	struct event ev = { .kind = EV_FRAME, .link = link };
 
 	ev.frame.head = (struct frame_head){ .body_bytes = f->body_bytes };
 	ev.frame.frame = f;
-	ev.frame.id = &s->ids[i];
-	ev.frame.msg = parsed ? &s->msgs[i] : NULL;
+	ev.frame.msg = &s->msgs[i];
 	stage_step(s, &ev);
 }
 
 TIMED timed_step_new(struct stage *s)
 {
 	for (unsigned i = 0; i < s->count; i++)
-		stage_hear(s, i, 0, true);
+		stage_hear(s, i, 0);
 }
 
 TIMED timed_step_copy(struct stage *s, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		stage_hear(s, 0, 1, false);
+		stage_hear(s, 0, 1);
 }
 
 static double step_new(unsigned count)
@@ -270,7 +264,7 @@ static double step_copy(unsigned count)
 	struct stage *s = stage_open(1);
 	double begin, end;
 
-	stage_hear(s, 0, 0, true);
+	stage_hear(s, 0, 0);
 	begin = now_ns();
 	timed_step_copy(s, count);
 	end = now_ns();

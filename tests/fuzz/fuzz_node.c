@@ -343,7 +343,8 @@ static void hear_frame(struct world *w, uint8_t link, struct frame *f,
 	ev.frame.frame = f;
 	ev.frame.msg = m;
 	send(w, &ev);
-	w->ids[w->id_n++ % IDS_MAX] = id;
+	w->ids[w->id_n++ % IDS_MAX] =
+		hash_of(f->body, f->body_bytes);
 	note_delivered(w, &m->message);
 }
 
