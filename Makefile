@@ -159,6 +159,14 @@ $(BUILD)/inject: $(INJECT) $(LIB)
 	@$(SAY) "  LD  $@"
 	@$(LINK) $(FAULTS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS)
 
+# Benchmarks: each is one file; what is none of ours in it is what we are
+# measured against.
+$(BUILD)/bench/%: tests/bench/%.c $(PURE) $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(SAY) "  LD  $@"
+	@$(LINK) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(PURE) $(LDLIBS)
+seed-bench: $(addprefix $(BUILD)/bench/,bare_seed seed_load bench_registry)
+
 sim: $(BUILD)/sim
 unit: $(TESTS)
 pure: $(PURE)
@@ -193,6 +201,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit sim replays fuzzers pure torture demo test coverage fuzz inject install clean
+.PHONY: all unit sim seed-bench replays fuzzers pure torture demo test coverage fuzz inject install clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d)
