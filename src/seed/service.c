@@ -387,6 +387,7 @@ void service_serve(void *ctx, struct conn *c)
 			more = false;
 		}
 		first = false;
+		talk_patience(&t, limit->idle_ms);
 		deadline_ms = clock_ms() + limit->idle_ms;
 	}
 	talk_close(&t);
