@@ -102,7 +102,7 @@ $(BUILD)/sim: $(SIM) $(PURE)
 # CJSON= is a directory with cJSON.c, to be instrumented, too.
 FUZZ_TARGETS := frame node seed config console
 fuzz_frame   := $(BASE) $(WIRE) $(BUILD)/io/inbox.o $(BUILD)/peer/detail.o
-fuzz_seed    := $(BASE) $(WIRE) $(BUILD)/core/registry.o \
+fuzz_seed    := $(BASE) $(WIRE) $(addprefix $(BUILD)/core/,registry.o index.o slab.o) \
                 $(addprefix $(BUILD)/io/,inbox.o talk.o reject.o waker.o) \
                 $(BUILD)/seed/service.o $(BUILD)/seed/verify.o
 $(BUILD)/fuzz/replay_seed $(BUILD)/fuzz/fuzz_seed: FUZZ_LINK := -Wl,--wrap=crypto_random
