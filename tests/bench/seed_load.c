@@ -2,14 +2,15 @@
  *
  * usage: seed_load MODE IP:PORT SECONDS LISTEN [THREADS [RUNS [RATE]]]
  *   renew  connect, Register of a known run with its lease, list, close
- *   join   connect, Register of a new address, answer the dial-back, list,
- * close list   Get Peer List on connections that are kept fill   nothing more
- * than what is done before any of these: RUNS (256) addresses join The THREADS
- * (64) listen on ports LISTEN, LISTEN + 1 ... of every 127.x.y.z, and each run
- * has an address of its own there. RATE is how many a second are begun in all;
- * as many as can be without it.
+ *   join   connect, Register of a new address, be dialed back, list, close
+ *   list   Get Peer List on connections that are kept
+ *   fill   nothing but what comes before any of these: RUNS (256) join
+ * The THREADS (64) listen on ports LISTEN, LISTEN + 1 ... of every 127.x.y.z,
+ * and each run has an address of its own there. RATE is how many a second are
+ * begun in all; as many as can be without it.
  *
- * Prints one line of JSON. Exit status 0, 1 if anything failed, 2 wrong usage.
+ * Says `filled` on stderr once the RUNS have joined, and prints one line of
+ * JSON in the end. Exit status 0, 1 if anything failed, 2 wrong usage.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -380,6 +381,7 @@ int main(int argc, char **argv)
 		if (pthread_create(&w[i].thread, NULL, work, &w[i]) != 0)
 			return 1;
 	pthread_barrier_wait(&filled);
+	fputs("filled\n", stderr);
 	begin_us = now_us();
 	end_us = begin_us + (int64_t)(seconds * 1e6);
 	pthread_barrier_wait(&measured);
