@@ -107,13 +107,13 @@ void talk_patience(struct talk *t, int64_t ms)
 		t->patience_ms = sock_patience(t->fd, ms) ? ms : 0;
 }
 
-/* May the kernel end the wait? Only for the first bytes of a frame: whatever
- * trickles in would begin its patience anew. */
+/* May the kernel end the wait? A moment after what trickles in less is left
+ * than its patience, and the wait ends at the deadline itself. */
 static bool may_be_patient(const struct talk *t, int64_t deadline_ms)
 {
 	int64_t left_ms;
 
-	if (t->patience_ms == 0 || inbox_partial(&t->inbox))
+	if (t->patience_ms == 0)
 		return false;
 	left_ms = deadline_ms - clock_ms();
 	return left_ms <= t->patience_ms + TALK_SLACK_MS &&
