@@ -145,13 +145,14 @@ def carry(bin_dir, bench_dir, port, peers, seconds=10):
         cpu_s = server.cpu_s() - cpu_s
         figures = json.loads(out)
         after = server.resident()
+    if figures["errors"] or not figures["per_s"]:
+        raise RuntimeError(f"not all of {peers} peers could register or renew: {figures}")
     renewals = figures["per_s"] * seconds
     return {
         "peers": peers, "registered_per_s": round(peers / filled_s),
         "resident_mib": round(after / 2**20, 1),
         "bytes_each": round((after - before) / peers, 1),
         "renewals_per_s": figures["per_s"], "p99_ms": figures["p99_ms"],
-        "errors": figures["errors"],
         "core_share": round(cpu_s / seconds, 3),
         "cpu_us_each": round(cpu_s / renewals * 1e6, 1),
         "empty_mib": round(before / 2**20, 1),
