@@ -102,7 +102,7 @@ $(BUILD)/sim: $(SIM) $(PURE)
 # CJSON= is a directory with cJSON.c, to be instrumented, too.
 FUZZ_TARGETS := frame node seed config console
 fuzz_frame   := $(BASE) $(WIRE) $(BUILD)/io/inbox.o $(BUILD)/peer/detail.o
-fuzz_seed    := $(BASE) $(WIRE) $(BUILD)/core/registry.o \
+fuzz_seed    := $(BASE) $(WIRE) $(addprefix $(BUILD)/core/,registry.o index.o slab.o) \
                 $(addprefix $(BUILD)/io/,inbox.o talk.o reject.o waker.o) \
                 $(BUILD)/seed/service.o $(BUILD)/seed/verify.o
 $(BUILD)/fuzz/replay_seed $(BUILD)/fuzz/fuzz_seed: FUZZ_LINK := -Wl,--wrap=crypto_random
@@ -159,17 +159,19 @@ $(BUILD)/inject: $(INJECT) $(LIB)
 	@$(SAY) "  LD  $@"
 	@$(LINK) $(FAULTS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS)
 
-# Yardsticks of scripts/bench.sh, and the hot functions one by one (micro).
+# scripts/bench.sh: the yardsticks have nothing of ours in them, the others look
+# at the hot functions, or put load on a seed. Each is one file.
 YARDS := $(addprefix $(BUILD)/bench/,floor_flood floor_tree nats_node)
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 $(YARDS): $(BUILD)/bench/%: tests/bench/%.c tests/bench/floor.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(SAY) "  CC  $<"
 	@$(CC) $(ALL_CFLAGS) -o $@ $<
-$(BUILD)/bench/micro: tests/bench/micro.c $(IO) $(PURE)
+$(filter-out $(YARDS),$(BENCHES)): $(BUILD)/bench/%: tests/bench/%.c $(IO) $(PURE) $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(SAY) "  LD  $@"
-	@$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^) $(LDLIBS)
-benchmarks: $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+	@$(LINK) $(ALL_CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^) $(LDLIBS)
+benchmarks: $(BENCHES)
 
 sim: $(BUILD)/sim
 unit: $(TESTS)

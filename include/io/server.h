@@ -1,5 +1,7 @@
 /* A listening socket and a thread per connection.
  *
+ * A thread whose connection has ended waits a moment for another one.
+ *
  * The server owns the listener, the table of connection threads and their
  * joining; what is said on a connection is the business of the function it
  * was given. Connections dialed by us are put into the same table

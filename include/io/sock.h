@@ -39,9 +39,14 @@ enum err MUST_CHECK sock_send_now(int fd, const struct iovec *v, int n,
 /* Waits until the kernel takes something; deadline as above. */
 enum err MUST_CHECK sock_wait_writable(int fd, int64_t deadline_ms);
 /* At least one byte. ERR_CLOSED at the end of the stream, ERR_RESET,
- * ERR_TIMEOUT. A deadline of INT64_MAX waits for ever. */
+ * ERR_TIMEOUT. A deadline of INT64_MAX waits for ever, or as long as
+ * sock_patience said. */
 enum err MUST_CHECK sock_recv(int fd, void *buf, size_t cap, size_t *got,
 			      int64_t deadline_ms);
+/* From now on the kernel itself ends a sock_recv without deadline after so
+ * long: one call instead of the three that waiting for a deadline takes. False:
+ * it does not. */
+bool MUST_CHECK sock_patience(int fd, int64_t ms);
 /* Do bytes wait to be read? (R13) */
 bool sock_has_bytes(int fd);
 

@@ -13,6 +13,8 @@
 
 #include <stdbool.h>
 
+#define TALK_SLACK_MS 50 /* a thread that is not run at once is later, too */
+
 struct talk {
 	int fd;
 	bool borrowed; /* fd and its watch are somebody else's */
@@ -20,6 +22,7 @@ struct talk {
 	struct inbox inbox;
 	struct waker *waker; /* may be NULL */
 	const char *why;     /* of the last malformed frame */
+	int64_t patience_ms; /* see talk_patience; 0: none */
 };
 
 /* Connects. ERR_REFUSED, ERR_TIMEOUT, ERR_STOPPED, ERR_SYSTEM. */
@@ -42,6 +45,9 @@ int talk_take_fd(struct talk *t);
 /* All that follow: ERR_STOPPED when the waker was stopped. */
 enum err MUST_CHECK talk_send(struct talk *t, const struct message *m,
 			      int64_t deadline_ms);
+/* From now on talk_recv will mostly wait about so long: that becomes cheaper,
+ * and no less exact by more than TALK_SLACK_MS. */
+void talk_patience(struct talk *t, int64_t ms);
 /* The next message; the caller clears it. ERR_CLOSED, ERR_RESET, ERR_TIMEOUT,
  * or a breach (ERR_SYNTAX, ERR_RANGE, ERR_VERSION; t->why says what).
  * ERR_UNKNOWN: a proper frame of a type we do not know; go on. */

@@ -106,18 +106,51 @@ size_t addr_format_host(const struct addr *a, char out[ADDR_TEXT_MAX])
 	return strlen(out);
 }
 
+static size_t put_decimal(char *at, unsigned v)
+{
+	char digits[10];
+	size_t n = 0;
+
+	do
+		digits[n++] = (char)('0' + v % 10);
+	while ((v /= 10) != 0);
+	for (size_t i = 0; i < n; i++)
+		at[i] = digits[n - 1 - i];
+	return n;
+}
+
+/* Without printf, which took a third of the time a seed needs for an answer. */
+static size_t format_host_v4(const uint8_t ip[4], char *out)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < 4; i++) {
+		n += put_decimal(out + n, ip[i]);
+		out[n++] = '.';
+	}
+	return n - 1;
+}
+
 size_t addr_format(const struct addr *a, char out[ADDR_TEXT_MAX])
 {
 	char host[ADDR_TEXT_MAX];
-	const char *form = a->family == ADDR_V6 ? "[%s]:%u" : "%s:%u";
+	size_t n;
 
-	addr_format_host(a, host);
-	if (a->family == ADDR_NONE) {
-		memcpy(out, "-", 2);
-		return 1;
+	if (a->family == ADDR_V4) {
+		n = format_host_v4(a->ip, out);
+	} else if (a->family == ADDR_V6) {
+		n = addr_format_host(a, host);
+		out[0] = '[';
+		memcpy(out + 1, host, n);
+		out[n + 1] = ']';
+		n += 2;
+	} else {
+		return addr_format_host(a, out);
 	}
-	return (size_t)snprintf(out, ADDR_TEXT_MAX, form, host,
-				(unsigned)a->port);
+	out[n++] = ':';
+	n += put_decimal(out + n, a->port);
+	out[n] = '\0';
+	return n;
 }
 
 bool addr_equal(const struct addr *a, const struct addr *b)

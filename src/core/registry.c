@@ -1,31 +1,27 @@
 /* The table behind core/registry.h.
  *
- * One dense array of pointers holds all entries in three groups, so that each
- * question is answered by a part of it: the first part is what samples are
+ * One dense array of slot numbers holds all entries in three groups, so that
+ * each question is answered by a part of it: the first part is what samples are
  * drawn from, the second what the sweeper asks for. An entry knows its place
  * and moves to another group by swaps at the borders. Entries whose lease runs
  * also hang in a list ordered by its end; a lapse is noticed at its head.
  * Chance and order come from the dense array only, never from addresses in
- * memory. Memory: 136 bytes an entry, 8 to 10 in the array, and 10 to 20 for
- * the hash buckets; it is kept for reuse until registry_free. Each host off
- * loopback takes 100 bytes more.
+ * memory. Memory: 72 bytes an entry, 4 to 5 in the array, 11 to 21 in the
+ * index; it is kept for reuse until registry_free. Each host off loopback takes
+ * 24 and 11 to 21 bytes more.
  */
 #include "core/registry.h"
+
+#include "core/index.h"
+#include "core/slab.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Out of memory is an answer here, not the end of the process. The macro is
- * used in entry_insert and host_add only, which have such a variable. */
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((void)(entry), oom = true)
-#include <uthash.h>
-#include <utlist.h>
-
 #define REGISTERS_PER_S 5000 /* what one seed should have to answer */
-#define PLACES_MAX INT32_MAX
+#define PLACES_MAX ((1u << 30) - 1)
 #define NEVER_MS INT64_MIN
-#define SLAB_ENTRIES 480 /* 64 KB at a time: no malloc header per entry */
+#define NOBODY SLAB_NONE
 
 enum group {
 	GROUP_LISTED, /* handed out, if the lease still runs */
@@ -36,40 +32,34 @@ enum group {
 
 struct entry {
 	uint64_t incarnation;
-	struct addr addr;      /* the key */
-	uint32_t place : 31;   /* index in dense */
-	uint32_t checking : 1; /* somebody looks whether it lives */
-	struct hash lease;
 	int64_t expires_ms;
-	int64_t answered_ms;       /* a check found it alive; or NEVER_MS */
-	struct entry *prev, *next; /* lapse order; prev is NULL outside */
-	UT_hash_handle hh;
+	int64_t answered_ms; /* a check found it alive; or NEVER_MS */
+	struct hash lease;
+	struct addr addr;        /* the key */
+	uint32_t place : 30;     /* index in dense */
+	uint32_t checking : 1;   /* somebody looks whether it lives */
+	uint32_t lease_runs : 1; /* it hangs in the order of leases, */
+	uint32_t before, after;  /* between these slots, or NOBODY */
 };
 
 /* How many entries one addr_source has. */
 struct host {
 	struct addr source; /* the key */
 	uint32_t count;     /* never 0 */
-	UT_hash_handle hh;
-};
-
-struct slab {
-	struct slab *next;
-	struct entry v[SLAB_ENTRIES];
 };
 
 struct registry {
 	struct registry_config config;
 	struct rng rng;
 	uint64_t salt;       /* so that nobody can choose colliding addresses */
-	struct entry *table; /* uthash, by address */
-	struct host *hosts;  /* uthash, by source; none for loopback */
-	struct entry *order; /* running leases, the next to end first */
-	struct entry **dense;
+	struct slab entries; /* the slots */
+	struct index by_addr;
+	struct slab hosts; /* none for loopback */
+	struct index by_source;
+	uint32_t next_to_end, last_to_end; /* of the running leases */
+	uint32_t *dense;
 	size_t dense_cap;
 	size_t end[GROUPS]; /* where each group ends in dense */
-	struct slab *slabs;
-	struct entry *unused; /* linked by next */
 };
 
 struct registry *registry_new(const struct registry_config *c)
@@ -83,10 +73,35 @@ struct registry *registry_new(const struct registry_config *c)
 		r->config.peers_max = PLACES_MAX;
 	rng_init(&r->rng, c->rng_seed);
 	r->salt = rng_u64(&r->rng);
+	r->entries = slab_of(sizeof(struct entry));
+	r->hosts = slab_of(sizeof(struct host));
+	r->next_to_end = r->last_to_end = NOBODY;
 	return r;
 }
 
-/* --- the hash table --------------------------------------------------- */
+void registry_free(struct registry *r)
+{
+	if (!r)
+		return;
+	index_free(&r->by_addr);
+	index_free(&r->by_source);
+	slab_free(&r->entries);
+	slab_free(&r->hosts);
+	free(r->dense);
+	free(r);
+}
+
+/* --- who is where ------------------------------------------------------ */
+
+static struct entry *entry_at(const struct registry *r, uint32_t slot)
+{
+	return slab_at(&r->entries, slot);
+}
+
+static uint32_t slot_of(const struct registry *r, const struct entry *e)
+{
+	return r->dense[e->place];
+}
 
 static uint64_t mix(uint64_t z)
 {
@@ -95,21 +110,33 @@ static uint64_t mix(uint64_t z)
 	return z ^ (z >> 31);
 }
 
-static unsigned key_hash(const struct registry *r, const struct addr *a)
+static uint64_t key_hash(const struct registry *r, const struct addr *a)
 {
 	uint64_t word[3] = { 0, 0, 0 };
 
 	_Static_assert(sizeof *a <= sizeof word, "all of the address counts");
 	memcpy(word, a, sizeof *a);
-	return (unsigned)mix(mix(mix(r->salt ^ word[0]) ^ word[1]) ^ word[2]);
+	return mix(mix(mix(r->salt ^ word[0]) ^ word[1]) ^ word[2]);
+}
+
+struct wanted {
+	const struct registry *r;
+	const struct addr *key;
+};
+
+static bool is_entry(const void *ctx, uint32_t slot)
+{
+	const struct wanted *w = ctx;
+
+	return addr_equal(&entry_at(w->r, slot)->addr, w->key);
 }
 
 static struct entry *entry_find(const struct registry *r, const struct addr *a)
 {
-	struct entry *e = NULL;
+	struct wanted w = { r, a };
+	uint32_t slot = index_find(&r->by_addr, key_hash(r, a), is_entry, &w);
 
-	HASH_FIND_BYHASHVALUE(hh, r->table, a, sizeof *a, key_hash(r, a), e);
-	return e;
+	return slot == INDEX_NONE ? NULL : entry_at(r, slot);
 }
 
 /* The entry of exactly that run. */
@@ -133,84 +160,82 @@ static struct identity entry_id(const struct entry *e)
 
 /* --- hosts ------------------------------------------------------------ */
 
-static struct host *host_find(const struct registry *r, const struct addr *a)
+static struct host *host_at(const struct registry *r, uint32_t number)
 {
-	struct addr source = addr_source(a);
-	struct host *h = NULL;
+	return slab_at(&r->hosts, number);
+}
 
-	HASH_FIND_BYHASHVALUE(hh, r->hosts, &source, sizeof source,
-			      key_hash(r, &source), h);
-	return h;
+static bool is_host(const void *ctx, uint32_t number)
+{
+	const struct wanted *w = ctx;
+
+	return addr_equal(&host_at(w->r, number)->source, w->key);
+}
+
+/* Its number, or INDEX_NONE. */
+static uint32_t host_find(const struct registry *r, const struct addr *source)
+{
+	struct wanted w = { r, source };
+
+	return index_find(&r->by_source, key_hash(r, source), is_host, &w);
+}
+
+/* A host that nobody is counted to yet, or INDEX_NONE: out of memory. */
+static uint32_t host_new(struct registry *r, const struct addr *source)
+{
+	uint32_t number = slab_take(&r->hosts);
+
+	if (number == SLAB_NONE)
+		return INDEX_NONE;
+	if (index_put(&r->by_source, key_hash(r, source), number) != ERR_OK) {
+		slab_give(&r->hosts, number);
+		return INDEX_NONE;
+	}
+	host_at(r, number)->source = *source;
+	return number;
 }
 
 /* Counts an entry to its host. False: out of memory. */
 static bool host_add(struct registry *r, const struct addr *a)
 {
-	struct host *h;
-	bool oom = false;
+	struct addr source = addr_source(a);
+	uint32_t number;
 
 	if (addr_is_loopback(a))
 		return true;
-	h = host_find(r, a);
-	if (!h) {
-		h = calloc(1, sizeof *h);
-		if (!h)
-			return false;
-		h->source = addr_source(a);
-		HASH_ADD_KEYPTR_BYHASHVALUE(hh, r->hosts, &h->source,
-					    sizeof h->source,
-					    key_hash(r, &h->source), h);
-	}
-	if (oom) {
-		free(h);
+	number = host_find(r, &source);
+	if (number == INDEX_NONE)
+		number = host_new(r, &source);
+	if (number == INDEX_NONE)
 		return false;
-	}
-	h->count++;
+	host_at(r, number)->count++;
 	return true;
 }
 
 static void host_drop(struct registry *r, const struct addr *a)
 {
-	struct host *h = addr_is_loopback(a) ? NULL : host_find(r, a);
+	struct addr source = addr_source(a);
+	uint32_t number;
 
-	if (!h || --h->count > 0)
+	if (addr_is_loopback(a))
 		return;
-	HASH_DELETE(hh, r->hosts, h);
-	free(h);
+	number = host_find(r, &source);
+	if (--host_at(r, number)->count > 0)
+		return;
+	index_remove(&r->by_source, key_hash(r, &source), number);
+	slab_give(&r->hosts, number);
 }
 
 static bool host_is_full(const struct registry *r, const struct addr *a)
 {
-	const struct host *h = addr_is_loopback(a) ? NULL : host_find(r, a);
+	struct addr source = addr_source(a);
+	uint32_t number;
 
-	return h && r->config.per_host_max > 0 &&
-	       h->count >= r->config.per_host_max;
-}
-
-static void hosts_free(struct registry *r)
-{
-	struct host *h, *next;
-
-	HASH_ITER (hh, r->hosts, h, next) {
-		HASH_DELETE(hh, r->hosts, h);
-		free(h);
-	}
-}
-
-void registry_free(struct registry *r)
-{
-	if (!r)
-		return;
-	HASH_CLEAR(hh, r->table);
-	hosts_free(r);
-	while (r->slabs) {
-		struct slab *s = r->slabs;
-
-		r->slabs = s->next;
-		free(s);
-	}
-	free(r->dense);
-	free(r);
+	if (r->config.per_host_max == 0 || addr_is_loopback(a))
+		return false;
+	number = host_find(r, &source);
+	return number != INDEX_NONE &&
+	       host_at(r, number)->count >= r->config.per_host_max;
 }
 
 /* --- the three groups ------------------------------------------------- */
@@ -224,14 +249,18 @@ static enum group entry_group(const struct registry *r, const struct entry *e)
 	return g;
 }
 
+static void put_at(struct registry *r, size_t place, uint32_t slot)
+{
+	r->dense[place] = slot;
+	entry_at(r, slot)->place = (uint32_t)place & PLACES_MAX;
+}
+
 static void swap_places(struct registry *r, size_t i, size_t j)
 {
-	struct entry *a = r->dense[i], *b = r->dense[j];
+	uint32_t a = r->dense[i], b = r->dense[j];
 
-	r->dense[i] = b;
-	b->place = (uint32_t)i & PLACES_MAX;
-	r->dense[j] = a;
-	a->place = (uint32_t)j & PLACES_MAX;
+	put_at(r, i, b);
+	put_at(r, j, a);
 }
 
 static void entry_move(struct registry *r, struct entry *e, enum group to)
@@ -246,17 +275,33 @@ static void entry_move(struct registry *r, struct entry *e, enum group to)
 
 /* --- leases ----------------------------------------------------------- */
 
-static bool lease_runs(const struct entry *e)
-{
-	return e->prev != NULL;
-}
-
 static void lease_stop(struct registry *r, struct entry *e)
 {
-	if (!lease_runs(e))
+	if (!e->lease_runs)
 		return;
-	DL_DELETE(r->order, e);
-	e->prev = e->next = NULL;
+	if (e->before == NOBODY)
+		r->next_to_end = e->after;
+	else
+		entry_at(r, e->before)->after = e->after;
+	if (e->after == NOBODY)
+		r->last_to_end = e->before;
+	else
+		entry_at(r, e->after)->before = e->before;
+	e->lease_runs = false;
+}
+
+static void lease_append(struct registry *r, struct entry *e)
+{
+	uint32_t slot = slot_of(r, e);
+
+	e->before = r->last_to_end;
+	e->after = NOBODY;
+	if (e->before == NOBODY)
+		r->next_to_end = slot;
+	else
+		entry_at(r, e->before)->after = slot;
+	r->last_to_end = slot;
+	e->lease_runs = true;
 }
 
 /* No lease ends before one that was given earlier: when the population, and
@@ -268,19 +313,22 @@ static void lease_start(struct registry *r, struct entry *e, int64_t now_ms)
 					   registry_period_ms(r);
 
 	lease_stop(r, e);
-	if (r->order && r->order->prev->expires_ms > ends_ms)
-		ends_ms = r->order->prev->expires_ms;
+	if (r->last_to_end != NOBODY &&
+	    entry_at(r, r->last_to_end)->expires_ms > ends_ms)
+		ends_ms = entry_at(r, r->last_to_end)->expires_ms;
 	e->expires_ms = ends_ms;
-	DL_APPEND(r->order, e);
+	lease_append(r, e);
 }
 
 /* Every lease that has run out by now leaves the list, and its entry the
  * listed ones. Each lapse is paid for once. */
 static void lapse(struct registry *r, int64_t now_ms)
 {
-	while (r->order && r->order->expires_ms <= now_ms) {
-		struct entry *e = r->order;
+	while (r->next_to_end != NOBODY) {
+		struct entry *e = entry_at(r, r->next_to_end);
 
+		if (e->expires_ms > now_ms)
+			return;
 		lease_stop(r, e);
 		if (entry_group(r, e) == GROUP_LISTED)
 			entry_move(r, e,
@@ -290,29 +338,9 @@ static void lapse(struct registry *r, int64_t now_ms)
 
 /* --- entries ---------------------------------------------------------- */
 
-static struct entry *entry_new(struct registry *r)
-{
-	struct entry *e;
-
-	if (!r->unused) {
-		struct slab *s = malloc(sizeof *s);
-
-		if (!s)
-			return NULL;
-		s->next = r->slabs;
-		r->slabs = s;
-		for (size_t i = 0; i < SLAB_ENTRIES; i++)
-			LL_PREPEND(r->unused, &s->v[i]);
-	}
-	e = r->unused;
-	LL_DELETE(r->unused, e);
-	memset(e, 0, sizeof *e);
-	return e;
-}
-
 static bool dense_reserve(struct registry *r)
 {
-	struct entry **grown;
+	uint32_t *grown;
 	size_t cap = r->dense_cap + r->dense_cap / 4 + 16;
 
 	if (r->end[GROUP_HIDDEN] < r->dense_cap)
@@ -325,40 +353,48 @@ static bool dense_reserve(struct registry *r)
 	return true;
 }
 
+/* A slot that can be found by its address, and is counted; or SLAB_NONE. */
+static uint32_t slot_new(struct registry *r, const struct addr *a)
+{
+	uint32_t slot = slab_take(&r->entries);
+
+	if (slot == SLAB_NONE)
+		return SLAB_NONE;
+	entry_at(r, slot)->addr = *a;
+	if (!host_add(r, a)) {
+		slab_give(&r->entries, slot);
+		return SLAB_NONE;
+	}
+	if (index_put(&r->by_addr, key_hash(r, a), slot) != ERR_OK) {
+		host_drop(r, a);
+		slab_give(&r->entries, slot);
+		return SLAB_NONE;
+	}
+	return slot;
+}
+
 /* A new, listed entry whose lease does not run yet; NULL: out of memory. */
 static struct entry *entry_insert(struct registry *r, const struct addr *a)
 {
-	struct entry *e = dense_reserve(r) ? entry_new(r) : NULL;
-	bool oom = false;
+	uint32_t slot = dense_reserve(r) ? slot_new(r, a) : SLAB_NONE;
 
-	if (!e)
+	if (slot == SLAB_NONE)
 		return NULL;
-	if (!host_add(r, a)) {
-		LL_PREPEND(r->unused, e);
-		return NULL;
-	}
-	e->addr = *a;
-	HASH_ADD_KEYPTR_BYHASHVALUE(hh, r->table, &e->addr, sizeof e->addr,
-				    key_hash(r, a), e);
-	if (oom) {
-		host_drop(r, a);
-		LL_PREPEND(r->unused, e);
-		return NULL;
-	}
-	e->place = (uint32_t)r->end[GROUP_HIDDEN]++ & PLACES_MAX;
-	r->dense[e->place] = e;
-	entry_move(r, e, GROUP_LISTED);
-	return e;
+	put_at(r, r->end[GROUP_HIDDEN]++, slot);
+	entry_move(r, entry_at(r, slot), GROUP_LISTED);
+	return entry_at(r, slot);
 }
 
 static void entry_delete(struct registry *r, struct entry *e)
 {
+	uint32_t slot = slot_of(r, e);
+
 	lease_stop(r, e);
 	entry_move(r, e, GROUP_HIDDEN);
 	swap_places(r, e->place, --r->end[GROUP_HIDDEN]);
-	HASH_DELETE(hh, r->table, e);
+	index_remove(&r->by_addr, key_hash(r, &e->addr), slot);
 	host_drop(r, &e->addr);
-	LL_PREPEND(r->unused, e);
+	slab_give(&r->entries, slot);
 }
 
 /* --- what the seed asks and tells ------------------------------------- */
@@ -498,7 +534,7 @@ void registry_verify_cancel(struct registry *r, const struct identity *id)
 	if (!e)
 		return;
 	e->checking = false;
-	entry_move(r, e, lease_runs(e) ? GROUP_LISTED : GROUP_LAPSED);
+	entry_move(r, e, e->lease_runs ? GROUP_LISTED : GROUP_LAPSED);
 }
 
 size_t registry_sample(struct registry *r, const struct addr *asker,
@@ -518,7 +554,7 @@ size_t registry_sample(struct registry *r, const struct addr *asker,
 		size_t j = i + (size_t)rng_below(&r->rng, n - i);
 
 		swap_places(r, i, j);
-		out[i] = r->dense[i]->addr;
+		out[i] = entry_at(r, r->dense[i])->addr;
 	}
 	return want;
 }
@@ -539,7 +575,7 @@ size_t registry_lapsed(struct registry *r, int64_t now_ms, size_t max,
 	if (n > max)
 		n = max;
 	for (size_t i = 0; i < n; i++)
-		out[i] = entry_id(r->dense[first + i]);
+		out[i] = entry_id(entry_at(r, r->dense[first + i]));
 	return n;
 }
 

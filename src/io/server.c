@@ -16,21 +16,40 @@
 /* So many may be on their way out at once; then accepting waits. They hold
  * threads beyond the limit, those that make way also a descriptor. */
 #define LEAVING_MAX 4
+/* Whoever has served a connection waits for the next one so long, if not too
+ * many do: starting and ending a thread costs as much as all else that is done
+ * for a short conversation. Those that came last are taken first, so that only
+ * as many stay as are needed. */
+#define PARKED_MAX 64
+#define PARKED_MS 1000
 
 /* Lists of entries: by standing, and those that were told to make way. */
 enum { LIST_LEAVING = CONN_BUSY + 1, LISTS };
 
-/* (n) conns.mu of the server; the rest is constant while the thread runs */
+/* A thread and the connection it serves. (n) conns.mu of the server; the rest
+ * is constant while a connection is served, and (n) while the thread is parked
+ */
 struct entry {
 	struct conn conn; /* first: a conn is its entry */
 	struct server *server;
 	void (*serve)(void *arg, struct conn *c);
 	void *arg;
 	bool accepted;             /* not made by us */
+	bool parked;               /* (n) serves nothing, waits for more */
+	struct cond more;          /* it came, or no more will */
 	pthread_t thread;          /* (n) */
 	unsigned list;             /* (n) the one it is in, */
 	int64_t since_ms;          /* (n) and since when */
 	struct entry *prev, *next; /* (n) */
+};
+
+/* A connection that has no thread yet. */
+struct guest {
+	int fd;
+	const struct addr *remote;
+	void (*serve)(void *arg, struct conn *c);
+	void *arg;
+	bool accepted;
 };
 
 /* (n) mu, which is conns.mu of the lock order; (a) accepting thread once it
@@ -48,7 +67,10 @@ struct server {
 	struct cond gone; /* a connection ended, or no more are wanted */
 	struct entry *alive[LISTS]; /* (n) the longest there first, */
 	size_t count[LISTS];        /* (n) and how many that are */
+	struct entry *parked;       /* (n) the last to come first */
+	size_t parked_count;        /* (n) */
 	struct entry *ended;        /* (n) the one nobody has joined yet */
+	size_t threads;             /* (n) that have not ended */
 	size_t connections;         /* (n) */
 	size_t accepted_now;        /* (n) without those that make way */
 	size_t unjoined;            /* (n) ended, but its thread may run */
@@ -90,8 +112,21 @@ enum err server_open(struct server **out, const struct server_config *c,
 	return ERR_OK;
 }
 
+static struct entry *entry_new(struct server *s)
+{
+	struct entry *n = calloc(1, sizeof *n);
+
+	if (n == NULL)
+		return NULL;
+	n->server = s;
+	waker_init(&n->conn.waker);
+	cond_init(&n->more);
+	return n;
+}
+
 static void entry_free(struct entry *n)
 {
+	cond_destroy(&n->more);
 	waker_destroy(&n->conn.waker);
 	free(n);
 }
@@ -119,34 +154,68 @@ static void unlist_locked(struct server *s, struct entry *n) NEEDS(s->mu)
 	DL_DELETE(s->alive[n->list], n);
 }
 
-/* Takes n off its list and makes it the one to be joined; the one that was
- * that before is handed back. */
+static void conn_ended_locked(struct server *s, struct entry *n) NEEDS(s->mu)
+{
+	unlist_locked(s, n);
+	s->connections--;
+	if (n->accepted && n->list != LIST_LEAVING)
+		s->accepted_now--;
+	cond_broadcast(&s->gone);
+}
+
+/* Waits for another connection. False: none came, or none is wanted. */
+static bool park_locked(struct server *s, struct entry *n) NEEDS(s->mu)
+{
+	int64_t deadline_ms = clock_ms() + PARKED_MS;
+	bool in_time = true;
+
+	if (s->stopped || s->parked_count >= PARKED_MAX)
+		return false;
+	/* It may have been told to make way; the next one was not. */
+	waker_destroy(&n->conn.waker);
+	waker_init(&n->conn.waker);
+	n->parked = true;
+	s->parked_count++;
+	DL_PREPEND(s->parked, n);
+	while (n->parked && !s->stopped && in_time)
+		in_time = cond_wait_until(&n->more, &s->mu, deadline_ms);
+	if (!n->parked)
+		return true;
+	s->parked_count--;
+	DL_DELETE(s->parked, n);
+	return false;
+}
+
+/* Makes n the one to be joined; the one that was that before is handed back. */
 static struct entry *leave_locked(struct server *s, struct entry *n)
 	NEEDS(s->mu)
 {
 	struct entry *before = s->ended;
 
-	unlist_locked(s, n);
 	s->ended = n;
 	s->unjoined++;
-	s->connections--;
-	if (n->accepted && n->list != LIST_LEAVING)
-		s->accepted_now--;
+	s->threads--;
 	cond_broadcast(&s->gone);
 	return before;
 }
 
 static void *entry_main(void *arg)
 {
-	struct entry *n = arg, *before;
+	struct entry *n = arg, *before = NULL;
 	struct server *s = n->server;
+	bool more = true;
 
-	n->serve(n->arg, &n->conn);
-	waker_unwatch(&n->conn.waker);
-	sock_close(n->conn.fd);
-	mutex_lock(&s->mu);
-	before = leave_locked(s, n);
-	mutex_unlock(&s->mu);
+	while (more) {
+		n->serve(n->arg, &n->conn);
+		waker_unwatch(&n->conn.waker);
+		sock_close(n->conn.fd);
+		mutex_lock(&s->mu);
+		conn_ended_locked(s, n);
+		more = park_locked(s, n);
+		if (!more)
+			before = leave_locked(s, n);
+		mutex_unlock(&s->mu);
+	}
 	/* Each that ends joins the one that ended before it, so that one is
 	 * left for server_join, which by that waits for all of them. */
 	if (before == NULL)
@@ -159,13 +228,55 @@ static void *entry_main(void *arg)
 	return NULL;
 }
 
-static enum err admit_locked(struct server *s, struct entry *n) NEEDS(s->mu)
+static enum err start_locked(struct server *s, struct entry *n) NEEDS(s->mu)
 {
-	enum err e;
+	enum err e = thread_start(&n->thread, entry_main, n, s->config.name);
+	int saved = errno;
 
-	if (s->stopped || (n->accepted && s->deaf))
+	if (e == ERR_OK)
+		s->threads++;
+	else
+		entry_free(n);
+	errno = saved;
+	return e;
+}
+
+/* A thread that is parked, or a new one, not started yet; NULL: no memory. */
+static struct entry *find_thread_locked(struct server *s) NEEDS(s->mu)
+{
+	struct entry *n = s->parked;
+
+	if (n == NULL)
+		return entry_new(s);
+	s->parked_count--;
+	DL_DELETE(s->parked, n);
+	return n;
+}
+
+static enum err admit_locked(struct server *s, const struct guest *g)
+	NEEDS(s->mu)
+{
+	struct entry *n;
+	enum err e = ERR_OK;
+
+	if (s->stopped || (g->accepted && s->deaf))
 		return ERR_STOPPED;
-	e = thread_start(&n->thread, entry_main, n, s->config.name);
+	n = find_thread_locked(s);
+	if (n == NULL)
+		return ERR_NOMEM;
+	n->conn.fd = g->fd;
+	n->conn.remote = *g->remote;
+	n->serve = g->serve;
+	n->arg = g->arg;
+	n->accepted = g->accepted;
+	if (waker_watch(&n->conn.waker, g->fd) != ERR_OK)
+		abort(); /* nobody knows this waker yet */
+	if (n->parked) {
+		n->parked = false;
+		cond_signal(&n->more);
+	} else {
+		e = start_locked(s, n);
+	}
 	if (e != ERR_OK)
 		return e;
 	list_locked(s, n, n->accepted ? CONN_SILENT : CONN_BUSY);
@@ -177,49 +288,26 @@ static enum err admit_locked(struct server *s, struct entry *n) NEEDS(s->mu)
 	return ERR_OK;
 }
 
-/* Gives the connection its thread; n is freed when that fails. */
-static enum err admit(struct server *s, struct entry *n)
+/* Gives the connection its thread. ERR_STOPPED, ERR_NOMEM, ERR_SYSTEM. */
+static enum err admit(struct server *s, const struct guest *g)
 {
-	enum err e = waker_watch(&n->conn.waker, n->conn.fd);
-	int saved;
+	enum err e;
 
-	if (e == ERR_OK) {
-		mutex_lock(&s->mu);
-		e = admit_locked(s, n);
-		mutex_unlock(&s->mu);
-	}
-	if (e != ERR_OK) {
-		saved = errno;
-		entry_free(n);
-		errno = saved;
-	}
+	mutex_lock(&s->mu);
+	e = admit_locked(s, g);
+	mutex_unlock(&s->mu);
 	return e;
-}
-
-static struct entry *entry_new(struct server *s, int fd,
-			       const struct addr *remote)
-{
-	struct entry *n = calloc(1, sizeof *n);
-
-	if (n == NULL)
-		return NULL;
-	n->server = s;
-	n->conn.fd = fd;
-	n->conn.remote = *remote;
-	waker_init(&n->conn.waker);
-	return n;
 }
 
 enum err server_adopt(struct server *s, int fd, const struct addr *remote,
 		      void (*serve)(void *arg, struct conn *c), void *arg)
 {
-	struct entry *n = entry_new(s, fd, remote);
+	struct guest g = {
+		.fd = fd, .remote = remote, .serve = serve, .arg = arg
+	};
+	enum err e = admit(s, &g);
 
-	if (n == NULL)
-		return ERR_SYSTEM;
-	n->serve = serve;
-	n->arg = arg;
-	return admit(s, n);
+	return e == ERR_NOMEM ? ERR_SYSTEM : e;
 }
 
 /* --- making way ------------------------------------------------------- */
@@ -408,19 +496,17 @@ static void refuse(struct server *s, int fd, const struct addr *who,
 
 static void seat(struct server *s, int fd, const struct addr *remote)
 {
-	struct entry *n = entry_new(s, fd, remote);
-	enum err e;
+	struct guest g = { .fd = fd,
+			   .remote = remote,
+			   .serve = s->config.serve,
+			   .arg = s->config.ctx,
+			   .accepted = true };
+	enum err e = admit(s, &g);
 
-	if (n == NULL) {
-		refuse(s, fd, remote, REJECT_MEMORY, "for a connection");
-		return;
-	}
-	n->serve = s->config.serve;
-	n->arg = s->config.ctx;
-	n->accepted = true;
-	e = admit(s, n);
 	if (e == ERR_STOPPED)
 		sock_close(fd);
+	else if (e == ERR_NOMEM)
+		refuse(s, fd, remote, REJECT_MEMORY, "for a connection");
 	else if (e != ERR_OK)
 		refuse(s, fd, remote, REJECT_THREADS, "for a connection");
 }
@@ -563,6 +649,8 @@ void server_stop(struct server *s)
 	for (unsigned list = 0; list < LISTS; list++)
 		DL_FOREACH (s->alive[list], n)
 			waker_stop(&n->conn.waker);
+	DL_FOREACH (s->parked, n)
+		cond_signal(&n->more);
 	mutex_unlock(&s->mu);
 }
 
@@ -573,7 +661,7 @@ void server_join(struct server *s)
 	if (s->started)
 		thread_join(s->thread);
 	mutex_lock(&s->mu);
-	while (s->connections > 0)
+	while (s->threads > 0)
 		cond_wait(&s->gone, &s->mu);
 	last = s->ended;
 	mutex_unlock(&s->mu);

@@ -107,6 +107,7 @@ enum err sock_listen(const struct addr *a, int *fd, struct addr *bound)
 	if (s < 0)
 		return ERR_SYSTEM;
 	set_on(s, SOL_SOCKET, SO_REUSEADDR);
+	set_on(s, IPPROTO_TCP, TCP_NODELAY); /* what it accepts has it, too */
 	if (a->family == ADDR_V6)
 		set_on(s, IPPROTO_IPV6, IPV6_V6ONLY);
 	if (bind(s, &name.any, len) < 0 || listen(s, BACKLOG) < 0 ||
@@ -133,7 +134,6 @@ enum err sock_accept(int listener, int *fd, struct addr *remote)
 		errno = ECONNABORTED; /* a link-local caller: go on */
 		return close_failed(s);
 	}
-	set_on(s, IPPROTO_TCP, TCP_NODELAY);
 	*fd = s;
 	return ERR_OK;
 }
@@ -325,6 +325,14 @@ enum err sock_send(int fd, const void *bytes, size_t n, int64_t deadline_ms)
 	}
 }
 
+bool sock_patience(int fd, int64_t ms)
+{
+	struct timeval t = { .tv_sec = (time_t)(ms / 1000),
+			     .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
+
+	return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t) == 0;
+}
+
 enum err sock_recv(int fd, void *buf, size_t cap, size_t *got,
 		   int64_t deadline_ms)
 {
@@ -346,6 +354,8 @@ enum err sock_recv(int fd, void *buf, size_t cap, size_t *got,
 			continue;
 		if (errno != EAGAIN && errno != EWOULDBLOCK)
 			return stream_error();
+		if (flags == 0)
+			return ERR_TIMEOUT; /* of sock_patience */
 		e = wait_ready(fd, POLLIN, deadline_ms, &seen);
 		if (e != ERR_OK)
 			return e;

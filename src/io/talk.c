@@ -10,6 +10,7 @@ static void prepare(struct talk *t, int fd, struct waker *w, uint32_t body_max)
 	t->borrowed = false;
 	t->waker = w;
 	t->why = "";
+	t->patience_ms = 0;
 	channel_init_plain(&t->channel);
 	inbox_init(&t->inbox, &t->channel, body_max);
 }
@@ -100,6 +101,25 @@ enum err talk_send(struct talk *t, const struct message *m, int64_t deadline_ms)
 	return explain(t, e);
 }
 
+void talk_patience(struct talk *t, int64_t ms)
+{
+	if (t->patience_ms != ms)
+		t->patience_ms = sock_patience(t->fd, ms) ? ms : 0;
+}
+
+/* May the kernel end the wait? A moment after what trickles in less is left
+ * than its patience, and the wait ends at the deadline itself. */
+static bool may_be_patient(const struct talk *t, int64_t deadline_ms)
+{
+	int64_t left_ms;
+
+	if (t->patience_ms == 0)
+		return false;
+	left_ms = deadline_ms - clock_ms();
+	return left_ms <= t->patience_ms + TALK_SLACK_MS &&
+	       left_ms >= t->patience_ms - TALK_SLACK_MS;
+}
+
 /* The next frame, waiting for it until the deadline. */
 static enum err next_frame(struct talk *t, struct frame_head *head,
 			   struct frame **f, int64_t deadline_ms)
@@ -117,7 +137,10 @@ static enum err next_frame(struct talk *t, struct frame_head *head,
 		/* Bytes that still trickle in do not stretch the deadline. */
 		if (late)
 			return ERR_TIMEOUT;
-		e = inbox_fill(&t->inbox, t->fd, deadline_ms, &got);
+		e = inbox_fill(&t->inbox, t->fd,
+			       may_be_patient(t, deadline_ms) ? INT64_MAX
+							      : deadline_ms,
+			       &got);
 		if (e != ERR_OK)
 			return explain(t, e);
 		late = clock_ms() > deadline_ms;

@@ -338,8 +338,11 @@ static bool answer(struct exchange *x)
 static bool serve_request(struct seed *s, struct conn *c, struct talk *t,
 			  const struct message *m)
 {
-	struct exchange x = { .seed = s, .conn = c, .in = m };
+	struct exchange x; /* not cleared: the sample has 20 KB */
 
+	x.seed = s;
+	x.conn = c;
+	x.in = m;
 	if (!server_stand(c, CONN_BUSY) || !answer(&x))
 		return false;
 	/* A dial-back borrowed the waker. Stopped meanwhile: nothing would
@@ -384,6 +387,7 @@ void service_serve(void *ctx, struct conn *c)
 			more = false;
 		}
 		first = false;
+		talk_patience(&t, limit->idle_ms);
 		deadline_ms = clock_ms() + limit->idle_ms;
 	}
 	talk_close(&t);

@@ -48,6 +48,7 @@ struct line {
 	struct message said; /* the request that is being answered, */
 	bool has_said;       /* if there is one; */
 	bool proven;         /* and a probe has confirmed it */
+	int64_t patience_ms; /* of its socket; 0: endless */
 };
 
 static struct {
@@ -655,6 +656,12 @@ static enum err next_bytes(struct line *l)
 	return ERR_OK;
 }
 
+bool sock_patience(int fd, int64_t ms)
+{
+	world.lines[fd - SEED_FD].patience_ms = ms;
+	return true;
+}
+
 enum err sock_recv(int fd, void *buf, size_t cap, size_t *got,
 		   int64_t deadline_ms)
 {
@@ -662,6 +669,10 @@ enum err sock_recv(int fd, void *buf, size_t cap, size_t *got,
 	enum err e = ERR_OK;
 
 	assert_int_equal(world.locks, 0);
+	if (deadline_ms == INT64_MAX) {
+		assert_true(l->patience_ms > 0);
+		deadline_ms = world.now_ms + l->patience_ms;
+	}
 	while (e == ERR_OK && l->in.len == 0) {
 		if (world.in.n == 0 || world.requests > REQUESTS_MAX)
 			return ERR_CLOSED;
@@ -696,6 +707,7 @@ static void serve_one(void)
 	waker_init(&l->conn.waker);
 	if (waker_watch(&l->conn.waker, l->conn.fd) != ERR_OK)
 		abort();
+	l->patience_ms = 0;
 	world.depth++;
 	service_serve(&world.seed, &l->conn);
 	world.depth--;

@@ -593,6 +593,45 @@ static void the_silent_give_up_their_descriptors(void **state)
 	end(&f);
 }
 
+/* One after the other: with one thread, it and the listener's. */
+static void a_thread_serves_the_next_caller_too(void **state)
+{
+	struct fixture f = { 0 };
+	size_t threads = thread_count();
+	int fd;
+
+	(void)state;
+	open_server(&f, ADDR_V4, 10);
+	for (int i = 0; i < 100; i++) {
+		fd = dial_as(&f, i % 2 ? 'i' : 'b');
+		sock_close(fd);
+		EVENTUALLY(server_stats(f.server).connections == 0);
+	}
+	assert_true(thread_count() <= threads + 2);
+	/* It does not wait for ever. */
+	EVENTUALLY(thread_count() == threads + 1);
+	fd = dial_as(&f, 'e');
+	end(&f);
+	sock_close(fd);
+	EVENTUALLY(thread_count() == threads);
+}
+
+/* Told to make way for one newcomer, a thread serves the next all the same. */
+static void who_was_evicted_leaves_nothing_to_the_next(void **state)
+{
+	struct fixture f = { 0 };
+	int fd[20];
+
+	(void)state;
+	open_server(&f, ADDR_V4, 2);
+	for (size_t i = 0; i < COUNT_OF(fd); i++)
+		fd[i] = dial_as(&f, 'i');
+	assert_int_equal(rejected(&f, REJECT_EVICTED), COUNT_OF(fd) - 2);
+	assert_echo(fd[COUNT_OF(fd) - 1]);
+	close_all(fd, COUNT_OF(fd));
+	end(&f);
+}
+
 /* In a process of its own, whose user gets no thread more. */
 static void serve_without_threads(void)
 {
@@ -654,6 +693,8 @@ int main(void)
 		cmocka_unit_test(
 			without_descriptors_it_sheds_and_does_not_spin),
 		cmocka_unit_test(the_silent_give_up_their_descriptors),
+		cmocka_unit_test(a_thread_serves_the_next_caller_too),
+		cmocka_unit_test(who_was_evicted_leaves_nothing_to_the_next),
 		cmocka_unit_test(without_a_thread_only_that_caller_is_lost),
 	};
 

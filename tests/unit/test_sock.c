@@ -182,6 +182,25 @@ static void a_recv_ends_at_its_deadline(void **state)
 	sock_close(fd[1]);
 }
 
+static void without_a_deadline_patience_ends_a_recv(void **state)
+{
+	int64_t start_ms = clock_ms();
+	int fd[2];
+	char c;
+	size_t got;
+
+	(void)state;
+	tcp_pair(ADDR_V4, fd);
+	assert_true(sock_patience(fd[0], 50));
+	assert_int_equal(sock_recv(fd[0], &c, 1, &got, INT64_MAX), ERR_TIMEOUT);
+	assert_true(clock_ms() >= start_ms + 49);
+	assert_ok(sock_send(fd[1], "x", 1, 0));
+	assert_ok(sock_recv(fd[0], &c, 1, &got, INT64_MAX));
+	assert_false(sock_patience(-1, 50));
+	sock_close(fd[0]);
+	sock_close(fd[1]);
+}
+
 static void a_deadline_that_passed_still_looks_once(void **state)
 {
 	int fd[2];
@@ -456,6 +475,7 @@ int main(void)
 		cmocka_unit_test(a_connect_ends_at_its_deadline),
 		cmocka_unit_test(tells_an_end_from_a_reset),
 		cmocka_unit_test(a_recv_ends_at_its_deadline),
+		cmocka_unit_test(without_a_deadline_patience_ends_a_recv),
 		cmocka_unit_test(a_deadline_that_passed_still_looks_once),
 		cmocka_unit_test(a_slow_reader_does_not_stretch_a_send),
 		cmocka_unit_test(sends_now_only_what_the_kernel_takes),

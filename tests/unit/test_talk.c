@@ -99,6 +99,64 @@ static void sends_and_receives_messages(void **state)
 	talk_close(&far);
 }
 
+static void patience_ends_a_wait_like_a_deadline(void **state)
+{
+	struct fixture *f = *state;
+	struct message m = liveliness(3), got;
+	int64_t start_ms = clock_ms();
+
+	talk_patience(&f->talk, 100);
+	assert_int_equal(talk_recv(&f->talk, &got, start_ms + 100),
+			 ERR_TIMEOUT);
+	assert_true(clock_ms() >= start_ms + 99);
+	/* Another deadline is kept all the same. */
+	start_ms = clock_ms();
+	assert_int_equal(talk_recv(&f->talk, &got, start_ms + 10), ERR_TIMEOUT);
+	assert_true(clock_ms() < start_ms + 100);
+	say(f, &m);
+	assert_ok(talk_recv(&f->talk, &got, clock_ms() + 100));
+	assert_int_equal(got.liveliness.nonce, 3);
+	message_clear(&got);
+}
+
+struct drip {
+	int fd;
+	atomic_bool enough;
+};
+
+/* A frame at a byte in 20 ms. */
+static void *drip(void *arg)
+{
+	struct drip *d = arg;
+	uint8_t bytes[FRAME_HEAD_BYTES + 500] = { 0 };
+
+	frame_head_write(&(struct frame_head){ .body_bytes = 500 }, bytes);
+	for (size_t i = 0; i < sizeof bytes && !atomic_load(&d->enough); i++) {
+		if (sock_send(d->fd, bytes + i, 1, SOON) != ERR_OK)
+			break;
+		nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
+	}
+	return NULL;
+}
+
+static void what_trickles_in_does_not_renew_patience(void **state)
+{
+	struct fixture *f = *state;
+	int64_t start_ms = clock_ms();
+	struct drip d = { .fd = f->far };
+	struct message got;
+	pthread_t t;
+
+	talk_patience(&f->talk, 300);
+	assert_ok(thread_start(&t, drip, &d, "drip"));
+	assert_int_equal(talk_recv(&f->talk, &got, start_ms + 300),
+			 ERR_TIMEOUT);
+	/* 508 bytes would take ten seconds. */
+	assert_true(clock_ms() < start_ms + 5000);
+	atomic_store(&d.enough, true);
+	thread_join(t);
+}
+
 static void a_question_waits_for_its_kind_of_answer(void **state)
 {
 	struct fixture *f = *state;
@@ -360,6 +418,8 @@ int main(void)
 		TALK_TEST(a_stranger_may_say_little),
 		TALK_TEST(dribbled_bytes_do_not_stretch_a_deadline),
 		TALK_TEST(endless_chatter_does_not_stretch_a_deadline),
+		TALK_TEST(patience_ends_a_wait_like_a_deadline),
+		TALK_TEST(what_trickles_in_does_not_renew_patience),
 		TALK_TEST(silence_ends_at_the_deadline),
 		TALK_TEST(nobody_reading_ends_at_the_deadline),
 		TALK_TEST(the_end_of_the_stream_is_told),
