@@ -370,7 +370,7 @@ static void follow_up_locked(struct hub *h, link_set set,
 {
 	struct event ev = *like;
 
-	for (uint8_t i = 0; i < LINK_SLOTS; i++) {
+	for (uint8_t i = 0; set != 0 && i < LINK_SLOTS; i++) {
 		ev.link = i;
 		if ((set & 1u << i) != 0)
 			hub_step_locked(h, &ev, w);
@@ -399,6 +399,8 @@ static void after_effects_locked(struct hub *h, link_set quiet,
 {
 	link_set over = h->overflowed;
 
+	if ((quiet | waiting | over) == 0)
+		return;
 	h->overflowed = 0;
 	follow_up_locked(h, quiet, &(struct event){ .kind = EV_CHECKED }, w);
 	follow_up_locked(

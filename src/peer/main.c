@@ -1,6 +1,7 @@
 /* bin/peer: a table of contents. Options, names, signals, start, wait, stop. */
 #include "base/crypto.h"
 #include "io/complain.h"
+#include "io/heap.h"
 #include "io/notify.h"
 #include "io/signals.h"
 #include "peer/chatter.h"
@@ -86,6 +87,7 @@ int main(int argc, char **argv)
 	int signal_fd, status;
 	bool hangs;
 
+	heap_settle();
 	signals_hold_streams();
 	status = options_read(&options, PROGRAM_PEER, argc, argv, environ);
 	if (status >= 0)

@@ -1,6 +1,7 @@
 /* bin/seed: keeps the list of the peers. Signals are blocked before any thread
  * exists, so that all of them wait for main. */
 #include "io/exits.h"
+#include "io/heap.h"
 #include "io/notify.h"
 #include "io/signals.h"
 #include "seed/daemon.h"
@@ -47,6 +48,7 @@ int main(int argc, char **argv)
 	static struct seed_daemon d;
 	int signal_fd, status;
 
+	heap_settle();
 	signals_hold_streams();
 	signal_fd = signals_block();
 	status = options_read(&d.options, PROGRAM_SEED, argc, argv, environ);

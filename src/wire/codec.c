@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/utf8.h"
 #include "wire/codec_impl.h"
+#include "wire/scan.h"
 
 #include <cjson/cJSON.h>
 
@@ -523,18 +524,15 @@ enum err codec_decode_slowly(const void *body, size_t n, struct message *out,
 enum err codec_decode(const void *body, size_t n, struct message *out,
 		      const char **why)
 {
-	struct scan_members members;
 	const char *ignored;
 	enum err e;
 
+	if (codec_read_message(body, n, out))
+		return ERR_OK;
 	if (why == NULL)
 		why = &ignored;
-	e = scan_members(body, n, &members, why);
-	if (e != ERR_OK)
-		return e;
-	if (codec_read_message(&members, out))
-		return ERR_OK;
-	return codec_decode_slowly(body, n, out, why);
+	e = scan_object(body, n, why);
+	return e == ERR_OK ? codec_decode_slowly(body, n, out, why) : e;
 }
 
 enum err codec_decode_frame(const struct frame_head *head,

@@ -16,7 +16,6 @@ struct scan {
 	unsigned depth, values;
 	bool escapes; /* in the last string */
 	const char *why;
-	struct scan_members *out; /* of the outermost object; or NULL */
 };
 
 /* Our own keys are shorter: such are compared as they are. */
@@ -26,6 +25,7 @@ struct scan {
  * that not each is compared with each. */
 struct key {
 	const unsigned char *at, *end;
+	size_t n;
 	bool plain, is_long;
 	uint64_t hash;
 };
@@ -53,33 +53,36 @@ static bool take(struct scan *s, unsigned char c)
 	return true;
 }
 
-/* Eight bytes at once: the first that is a quote, a backslash, a control byte
- * or not ASCII; 8 when there is none. (x - 1 for every byte) & ~x has its top
- * bit set where x was 0; the same with 32 in place of 1 finds bytes below 32.
- * Borrows run only upwards from a hit: the lowest one is exact. */
-static unsigned plain_of_eight(const unsigned char *p)
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Of eight bytes, the top bit of each that is a quote, a backslash, a control
+ * byte or not ASCII. With 7f added only zero stays below 80, with 60 only what
+ * is below 20, and no sum of ASCII carries into the next byte: the lowest bit
+ * is exact. */
+static uint64_t special_of_eight(const unsigned char *p)
 {
-	const uint64_t ones = 0x0101010101010101u;
-	uint64_t w, quote, slash, hits;
+	uint64_t w, plain;
 
 	memcpy(&w, p, sizeof w);
 	w = le64toh(w);
-	quote = w ^ ones * '"';
-	slash = w ^ ones * '\\';
-	hits = (w | ((w - ones * 32) & ~w) | ((quote - ones) & ~quote) |
-		((slash - ones) & ~slash)) &
-	       ones * 0x80;
-	return hits == 0 ? 8 : (unsigned)__builtin_ctzll(hits) / 8;
+	plain = ((w ^ EACH('"')) + EACH(0x7f)) &
+		((w ^ EACH('\\')) + EACH(0x7f)) & (w + EACH(0x60)) & ~w;
+	return ~plain & EACH(0x80);
 }
 
 static void skip_plain(struct scan *s)
 {
-	unsigned n = 8;
+	const unsigned char *p = s->p;
 
-	while (n == 8 && s->end - s->p >= 8) {
-		n = plain_of_eight(s->p);
-		s->p += n;
+	for (; s->end - p >= 8; p += 8) {
+		uint64_t hits = special_of_eight(p);
+
+		if (hits != 0) {
+			p += __builtin_ctzll(hits) / 8;
+			break;
+		}
 	}
+	s->p = p;
 }
 
 static int hex_value(unsigned char c)
@@ -295,13 +298,12 @@ static bool says_the_same(const struct key *a, const struct key *b)
 
 static bool key_equal(const struct key *a, const struct key *b)
 {
-	size_t n = (size_t)(a->end - a->at);
-
+	if (a->plain && b->plain && a->n != b->n)
+		return false;
 	if (a->is_long && b->is_long && a->hash != b->hash)
 		return false;
 	if (a->plain && b->plain)
-		return n == (size_t)(b->end - b->at) &&
-		       memcmp(a->at, b->at, n) == 0;
+		return memcmp(a->at, b->at, a->n) == 0;
 	return says_the_same(a, b);
 }
 
@@ -316,8 +318,9 @@ static bool scan_key(struct scan *s, struct key *keys, size_t n)
 	if (!scan_string(s))
 		return false;
 	k->end = s->p - 1;
+	k->n = (size_t)(k->end - k->at);
 	k->plain = !s->escapes;
-	k->is_long = k->end - k->at > KEY_SHORT;
+	k->is_long = k->n > KEY_SHORT;
 	if (k->is_long)
 		k->hash = key_hash(k);
 	for (size_t i = 0; i < n; i++)
@@ -337,32 +340,7 @@ static bool enter(struct scan *s)
 	return true;
 }
 
-/* Where the value of the outermost object's member stands that was just looked
- * at; the white space behind it does not belong to it. */
-static void note_member(struct scan *s, const struct key *k,
-			const unsigned char *from)
-{
-	struct scan_member *m = &s->out->v[s->out->n++];
-	const unsigned char *to = s->p;
-
-	while (*from == ' ' || *from == '\n' || *from == '\t' || *from == '\r')
-		from++;
-	while (to[-1] == ' ' || to[-1] == '\n' || to[-1] == '\t' ||
-	       to[-1] == '\r')
-		to--;
-	m->kind = *from == '"'                   ? SCAN_STRING
-		  : *from == '-' || *from <= '9' ? SCAN_NUMBER
-						 : SCAN_OTHER;
-	if (m->kind == SCAN_STRING) {
-		from++;
-		to--;
-	}
-	m->key =
-		(struct scan_text){ k->at, (size_t)(k->end - k->at), k->plain };
-	m->value = (struct scan_text){ from, (size_t)(to - from), !s->escapes };
-}
-
-static bool scan_object_members(struct scan *s)
+static bool scan_members(struct scan *s)
 {
 	struct key keys[SCAN_KEYS_MAX];
 	size_t n = 0;
@@ -371,17 +349,9 @@ static bool scan_object_members(struct scan *s)
 		return false;
 	if (!take(s, '}')) {
 		do {
-			const unsigned char *from;
-
 			skip_space(s);
-			if (!scan_key(s, keys, n))
+			if (!scan_key(s, keys, n++) || !scan_value(s))
 				return false;
-			from = s->p;
-			if (!scan_value(s))
-				return false;
-			if (s->depth == 1 && s->out != NULL)
-				note_member(s, &keys[n], from);
-			n++;
 		} while (take(s, ','));
 		if (!take(s, '}'))
 			return refuse(s, "comma or } expected");
@@ -410,7 +380,7 @@ static bool scan_bare_value(struct scan *s)
 {
 	switch (s->p < s->end ? *s->p : '\0') {
 	case '{':
-		return scan_object_members(s);
+		return scan_members(s);
 	case '[':
 		return scan_elements(s);
 	case '"':
@@ -438,41 +408,36 @@ static bool scan_value(struct scan *s)
 	return true;
 }
 
-static enum err scan(struct scan *s, const char **why)
-{
-	bool ok;
-
-	skip_space(s);
-	if (s->p == s->end || *s->p != '{')
-		ok = refuse(s, "not an object");
-	else
-		ok = scan_value(s);
-	if (ok && s->p != s->end)
-		ok = refuse(s, "bytes after the object");
-	if (!ok && why != NULL)
-		*why = s->why;
-	return ok ? ERR_OK : ERR_SYNTAX;
-}
-
 enum err scan_object(const void *bytes, size_t n, const char **why)
 {
 	struct scan s = { .p = bytes };
+	bool ok;
 
 	s.end = n > 0 ? s.p + n : s.p;
-	return scan(&s, why);
+	skip_space(&s);
+	if (s.p == s.end || *s.p != '{')
+		ok = refuse(&s, "not an object");
+	else
+		ok = scan_value(&s);
+	if (ok && s.p != s.end)
+		ok = refuse(&s, "bytes after the object");
+	if (!ok && why != NULL)
+		*why = s.why;
+	return ok ? ERR_OK : ERR_SYNTAX;
 }
 
-enum err scan_members(const void *bytes, size_t n, struct scan_members *out,
-		      const char **why)
+/* --- one string -------------------------------------------------------- */
+
+bool scan_text(const uint8_t *bytes, size_t n, struct scan_text *out)
 {
-	struct scan s = { .p = bytes, .out = out };
+	struct scan s = { .p = bytes, .end = bytes + n };
 
-	out->n = 0;
-	s.end = n > 0 ? s.p + n : s.p;
-	return scan(&s, why);
+	if (!scan_string(&s))
+		return false;
+	*out = (struct scan_text){ bytes + 1, (size_t)(s.p - bytes) - 2,
+				   !s.escapes };
+	return true;
 }
-
-/* --- what a string says ------------------------------------------------- */
 
 static size_t write_point(uint32_t point, uint8_t *out)
 {
