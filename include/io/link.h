@@ -24,7 +24,7 @@
 
 #define LINK_FRAME_OVERHEAD 64 /* bytes counted on top of a queued body */
 #define LINK_DRAIN_MS 2000     /* after Bye, the other side has this long */
-#define LINK_BATCH 64          /* frames in one system call, */
+#define LINK_BATCH 256         /* frames in one system call, */
 #define LINK_BATCH_BYTES 65536 /* or so much; room comes back by batches */
 /* Bytes queued that count as nearly none. The kernel holds several times as
  * much for a neighbor that is behind: the line does not run dry while its
@@ -45,11 +45,12 @@ struct link_entry {
 /* A batch on its way through the channel into the socket; belongs to whoever
  * set `flushing`. */
 struct link_batch {
-	struct link_entry entries[LINK_BATCH];
-	struct iovec vectors[2 * LINK_BATCH];
 	struct iovec *next; /* not sent yet */
 	int left;           /* vectors from next on */
 	int count;          /* entries */
+	/* Of a quiet link only the first few are ever touched. */
+	struct link_entry entries[LINK_BATCH];
+	struct iovec vectors[2 * LINK_BATCH];
 };
 
 /* (c) constant, (q) mu, (f) whoever set flushing, (r) the reading thread,
@@ -82,7 +83,7 @@ struct link {
 	int64_t drain_ms;        /* (q) when reading must have ended */
 	bool closed;             /* (q) */
 	bool slow;               /* (q) */
-	struct link_batch batch; /* (f) */
+	struct link_batch *batch; /* (c), (f) inside */
 
 	uint8_t slot;       /* (o) */
 	atomic_bool behind; /* (o) to write: waiting for it is no use */

@@ -36,19 +36,19 @@ static uint64_t id_hash(const struct store *s, const struct hash *id)
 }
 
 /* Both of these are the choice of whoever publishes. The index uses the hash as
- * a place: eight in a row, which is how messages come and go, share a line of
+ * a place: four in a row, which is how messages come and go, share a line of
  * the cache, and are hashed once. */
 static uint64_t seq_hash(struct store *s, uint64_t number, uint64_t seq)
 {
-	uint64_t key[2] = { number, seq / 8 };
+	uint64_t key[2] = { number, seq / 4 };
 
-	if (s->block_number != number || s->block != seq / 8) {
+	if (s->block_number != number || s->block != seq / 4) {
 		s->block_hash =
 			(uint32_t)hash_keyed(s->secret, key, sizeof key);
 		s->block_number = number;
-		s->block = seq / 8;
+		s->block = seq / 4;
 	}
-	return (s->block_hash & ~UINT32_C(7)) | (seq & 7);
+	return (s->block_hash & ~UINT32_C(3)) | (seq & 3);
 }
 
 /* --- the heap of runs ------------------------------------------------- */

@@ -19,6 +19,12 @@ struct link *link_new(struct talk *t, const struct link_limits *limits,
 
 	if (l == NULL)
 		return NULL;
+	l->batch = malloc(sizeof *l->batch);
+	if (l->batch == NULL) {
+		free(l);
+		return NULL;
+	}
+	l->batch->left = l->batch->count = 0;
 	atomic_init(&l->refs, 1);
 	l->fd = t->fd;
 	l->channel = t->channel;
@@ -73,7 +79,8 @@ void link_release(struct link *l)
 	mutex_lock(&l->mu);
 	drop_queue_locked(l);
 	mutex_unlock(&l->mu);
-	release_batch(&l->batch);
+	release_batch(l->batch);
+	free(l->batch);
 	free(l->queue);
 	inbox_free(&l->inbox);
 	cond_destroy(&l->work);
@@ -197,7 +204,7 @@ void link_watch(struct link *l)
 /* Moves entries into the batch and seals them. */
 static enum err load_locked(struct link *l) NEEDS(l->mu)
 {
-	struct link_batch *b = &l->batch;
+	struct link_batch *b = l->batch;
 	const struct iovec *sealed;
 	int n = 0, sealed_n = 0;
 	size_t bytes = 0;
@@ -245,9 +252,9 @@ static void advance(struct link_batch *b, size_t n)
 
 static void batch_done_locked(struct link *l) NEEDS(l->mu)
 {
-	for (int i = 0; i < l->batch.count; i++)
-		l->backlog -= entry_bytes(&l->batch.entries[i]);
-	release_batch(&l->batch);
+	for (int i = 0; i < l->batch->count; i++)
+		l->backlog -= entry_bytes(&l->batch->entries[i]);
+	release_batch(l->batch);
 }
 
 /* The batch is left alone: its flusher may be inside of sendmsg. */
@@ -269,7 +276,7 @@ static void half_close_locked(struct link *l) NEEDS(l->mu)
 
 static void sent_locked(struct link *l, size_t n) NEEDS(l->mu)
 {
-	advance(&l->batch, n);
+	advance(l->batch, n);
 	l->sent += n;
 	if (n > 0)
 		l->moved_ms = clock_ms();
@@ -286,7 +293,7 @@ static void pump_locked(struct link *l) NEEDS(l->mu)
 		enum err e = ERR_OK;
 		size_t sent = 0;
 
-		if (l->batch.left == 0) {
+		if (l->batch->left == 0) {
 			batch_done_locked(l);
 			if (l->count == 0)
 				break;
@@ -294,7 +301,7 @@ static void pump_locked(struct link *l) NEEDS(l->mu)
 		}
 		mutex_unlock(&l->mu);
 		if (e == ERR_OK)
-			e = sock_send_now(l->fd, l->batch.next, l->batch.left,
+			e = sock_send_now(l->fd, l->batch->next, l->batch->left,
 					  &sent);
 		mutex_lock(&l->mu);
 		if (e != ERR_OK) {
@@ -302,12 +309,12 @@ static void pump_locked(struct link *l) NEEDS(l->mu)
 			break;
 		}
 		sent_locked(l, sent);
-		if (l->batch.left > 0) {
+		if (l->batch->left > 0) {
 			l->stuck = true;
 			break;
 		}
 	}
-	if (!l->closed && l->finishing && l->count == 0 && l->batch.left == 0 &&
+	if (!l->closed && l->finishing && l->count == 0 && l->batch->left == 0 &&
 	    !l->half_closed)
 		half_close_locked(l);
 }

@@ -41,16 +41,24 @@ static bool take_address(struct cursor *c, struct addr *out)
 
 static bool take_number(struct cursor *c, uint64_t least, uint64_t *out)
 {
-	const uint8_t *first = c->p;
+	const uint8_t *first = c->p, *p = first;
+	size_t left = (size_t)(c->end - p), n;
+	const uint8_t *stop =
+		left > DIGITS_MAX + 1 ? p + DIGITS_MAX + 1 : c->end;
 	uint64_t v = 0;
 
-	while (c->p < c->end && *c->p >= '0' && *c->p <= '9' &&
-	       c->p - first <= DIGITS_MAX)
-		v = v * 10 + (uint64_t)(*c->p++ - '0');
+	for (; p < stop; p++) {
+		unsigned digit = *p - (unsigned)'0';
+
+		if (digit > 9)
+			break;
+		v = v * 10 + digit;
+	}
+	c->p = p;
 	*out = v;
-	return c->p > first && c->p - first <= DIGITS_MAX &&
-	       (*first != '0' || c->p - first == 1) && v >= least &&
-	       v <= SEQ_MAX;
+	n = (size_t)(p - first);
+	return n > 0 && n <= DIGITS_MAX && (*first != '0' || n == 1) &&
+	       v >= least && v <= SEQ_MAX;
 }
 
 /* Data that does not mean itself, in memory of its own. */
