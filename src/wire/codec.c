@@ -675,7 +675,7 @@ static void write_data(struct writer *w, const struct msg_message *m)
 	} else if (m->base64) {
 		write_base64(w, data, n);
 	} else if (is_text(data, n)) {
-		buf_reserve(&w->buf, buf_json_size(data, n) + 1);
+		buf_reserve(&w->buf, json_size(data, n) + 1);
 		buf_json(&w->buf, data, n);
 	} else {
 		fail(w, ERR_RANGE);
@@ -782,7 +782,7 @@ bool codec_wants_base64(const void *data, size_t n)
 	/* Compared as they would travel, with the field that says so. */
 	size_t base64 = base64_size(n) + strlen("\"\",\"encoding\":\"base64\"");
 
-	return n > 0 && (!is_text(data, n) || buf_json_size(data, n) > base64);
+	return n > 0 && (!is_text(data, n) || json_size(data, n) > base64);
 }
 
 bool codec_looks_like_message(const void *body, size_t n)
