@@ -42,7 +42,8 @@ int talk_take_fd(struct talk *t);
 /* All that follow: ERR_STOPPED when the waker was stopped. */
 enum err MUST_CHECK talk_send(struct talk *t, const struct message *m,
 			      int64_t deadline_ms);
-/* The next message; the caller clears it. ERR_CLOSED, ERR_RESET, ERR_TIMEOUT,
+/* The next message; the caller clears it. A Message, which nobody asks for
+ * here, comes without its data. ERR_CLOSED, ERR_RESET, ERR_TIMEOUT,
  * or a breach (ERR_SYNTAX, ERR_RANGE, ERR_VERSION; t->why says what).
  * ERR_UNKNOWN: a proper frame of a type we do not know; go on. */
 enum err MUST_CHECK talk_recv(struct talk *t, struct message *out,

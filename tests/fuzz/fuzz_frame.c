@@ -4,15 +4,15 @@
  * fuzzer need not learn to count) cut at each byte 0xff into bodies that get
  * their headers here; and in what pieces the stream comes. What comes out of
  * the inbox must not depend on the pieces; what decodes must encode, and
- * decode to the same again.
+ * decode to the same again; what a Message says, cJSON must find in it, too.
  */
 #include "fuzz.h"
+
+#include "oracle.h"
 
 #include "io/inbox.h"
 #include "io/sock.h"
 #include "peer/detail.h"
-#include "wire/codec.h"
-#include "wire/scan.h"
 
 #define STREAM_MAX 65536
 #define CUT 0xff /* in no UTF-8 text */
@@ -112,6 +112,7 @@ static void check_body(const struct frame_head *h, const struct frame *f)
 	struct message m = { 0 };
 	enum err e = codec_decode_frame(h, f, &m, &why);
 
+	(void)assert_agrees(f->body, f->body_bytes);
 	assert_true(scanned == ERR_OK || scanned == ERR_SYNTAX);
 	assert_int_equal(scanned == ERR_OK, scan_why == NULL);
 	if (scanned != ERR_OK) {

@@ -205,7 +205,12 @@ static enum err decode_bytes(const void *bytes, size_t n, struct message *m,
 	void *copy = exact_copy(bytes, n);
 	enum err e = codec_decode(copy, n, m, why);
 
-	free(copy); /* nothing may point into the body */
+	/* Nothing may point into the body, but for the data of a Message: then
+	 * message_clear shall free it. */
+	if (e == ERR_OK && m->type == MSG_MESSAGE && m->memory == NULL)
+		m->memory = copy;
+	else
+		free(copy);
 	return e;
 }
 
