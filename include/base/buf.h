@@ -36,11 +36,16 @@ const char *buf_text(struct buf *b);
 
 /* A JSON string with its quotes; bytes must be valid UTF-8. */
 void buf_json(struct buf *b, const void *bytes, size_t n);
-/* How many bytes buf_json would write, quotes included. */
-size_t buf_json_size(const void *bytes, size_t n);
 /* Any bytes made harmless for a terminal or a log: printable UTF-8 as it is,
  * control characters, C1 controls and bytes that are not UTF-8 as \n or \x1b.
  */
 void buf_visible(struct buf *b, const void *bytes, size_t n);
+
+/* The same without a buffer: how many bytes that is, and into memory of so
+ * many; returns how many. */
+size_t json_size(const void *bytes, size_t n);
+size_t json_write(char *out, const void *bytes, size_t n);
+#define DECIMAL_MAX 20 /* digits of UINT64_MAX */
+size_t decimal_write(char out[DECIMAL_MAX], uint64_t v);
 
 #endif

@@ -48,7 +48,8 @@ enum err MUST_CHECK talk_send(struct talk *t, const struct message *m,
 /* From now on talk_recv will mostly wait about so long: that becomes cheaper,
  * and no less exact by more than TALK_SLACK_MS. */
 void talk_patience(struct talk *t, int64_t ms);
-/* The next message; the caller clears it. ERR_CLOSED, ERR_RESET, ERR_TIMEOUT,
+/* The next message; the caller clears it. A Message, which nobody asks for
+ * here, comes without its data. ERR_CLOSED, ERR_RESET, ERR_TIMEOUT,
  * or a breach (ERR_SYNTAX, ERR_RANGE, ERR_VERSION; t->why says what).
  * ERR_UNKNOWN: a proper frame of a type we do not know; go on. */
 enum err MUST_CHECK talk_recv(struct talk *t, struct message *out,

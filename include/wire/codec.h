@@ -1,4 +1,4 @@
-/* Bodies <-> message structs; the only file that includes cJSON.
+/* Bodies <-> message structs; src/wire/codec.c alone includes cJSON.
  *
  * Decoding is strict about what the protocol names (type, range, presence)
  * and ignores fields it does not know. Pure but for memory; any thread.
@@ -11,8 +11,8 @@
 #include "wire/message.h"
 
 /* On ERR_OK the caller owns *out and clears it with message_clear; what it
- * points to lives in out->memory, but the data of a Message as a rule in body,
- * which must then outlive it. ERR_SYNTAX: not our JSON, or a
+ * points to lives in out->memory, but for the data of a Message, which may
+ * stand in body: body must outlive that message. ERR_SYNTAX: not our JSON, or a
  * field is missing, of the wrong type or out of range. ERR_UNKNOWN: proper
  * JSON with a type this version does not know (count it, drop it, never
  * forward it). ERR_NOMEM. *why (may be NULL) says what, naming the field; it

@@ -1,7 +1,8 @@
 /* What travels, as C: one struct for every type of protocol.md section 2.
  *
  * Nothing here knows JSON. The arrays and bytes a struct points to belong to
- * whoever made it; what codec_decode made is freed by message_clear.
+ * whoever made it; what codec_decode made is freed by message_clear, but the
+ * data of a Message may point into the body it was decoded from.
  * Plain data, no functions that block; share it between threads read-only.
  */
 #ifndef WIRE_MESSAGE_H
@@ -144,7 +145,8 @@ struct msg_message {
 	struct identity origin; /* the run that published it */
 	uint64_t seq;           /* 1 .. SEQ_MAX */
 	int64_t time_ms; /* since 1970, by the origin's clock; 0 .. SEQ_MAX */
-	const uint8_t *data; /* the bytes as the user gave them, decoded */
+	const uint8_t *data; /* the bytes as the user gave them; no NUL ends
+			      * them */
 	size_t data_bytes;   /* 0 .. DATA_MAX */
 	bool base64;         /* the bytes travel as base64 */
 };

@@ -1,7 +1,6 @@
 #include "base/addr.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <string.h>
 
 /* Digits without leading zeros, 0 .. max; returns how many bytes were used. */
@@ -93,62 +92,61 @@ bool addr_parse(const char *text, size_t len, struct addr *out)
 	return ok;
 }
 
-size_t addr_format_host(const struct addr *a, char out[ADDR_TEXT_MAX])
+/* 0 .. 65535 in decimal; returns its length. snprintf takes ten times as long,
+ * and each Message names its origin. */
+static size_t put_number(char *out, unsigned v)
 {
-	int family = a->family == ADDR_V6 ? AF_INET6 : AF_INET;
-
-	if (a->family == ADDR_NONE) {
-		memcpy(out, "-", 2);
-		return 1;
-	}
-	if (inet_ntop(family, a->ip, out, ADDR_TEXT_MAX) == NULL)
-		out[0] = '\0';
-	return strlen(out);
-}
-
-static size_t put_decimal(char *at, unsigned v)
-{
-	char digits[10];
-	size_t n = 0;
+	char digits[5];
+	size_t n = 0, i = sizeof digits;
 
 	do
-		digits[n++] = (char)('0' + v % 10);
+		digits[--i] = (char)('0' + v % 10);
 	while ((v /= 10) != 0);
-	for (size_t i = 0; i < n; i++)
-		at[i] = digits[n - 1 - i];
+	while (i < sizeof digits)
+		out[n++] = digits[i++];
 	return n;
 }
 
-/* Without printf, which took a third of the time a seed needs for an answer. */
-static size_t format_host_v4(const uint8_t ip[4], char *out)
+static size_t put_host(const struct addr *a, char *out)
 {
 	size_t n = 0;
 
-	for (int i = 0; i < 4; i++) {
-		n += put_decimal(out + n, ip[i]);
-		out[n++] = '.';
+	if (a->family == ADDR_NONE) {
+		out[n++] = '-';
+	} else if (a->family == ADDR_V6) {
+		if (inet_ntop(AF_INET6, a->ip, out, INET6_ADDRSTRLEN) != NULL)
+			n = strlen(out);
+	} else {
+		for (int i = 0; i < 4; i++) {
+			if (i > 0)
+				out[n++] = '.';
+			n += put_number(out + n, a->ip[i]);
+		}
 	}
-	return n - 1;
+	return n;
+}
+
+size_t addr_format_host(const struct addr *a, char out[ADDR_TEXT_MAX])
+{
+	size_t n = put_host(a, out);
+
+	out[n] = '\0';
+	return n;
 }
 
 size_t addr_format(const struct addr *a, char out[ADDR_TEXT_MAX])
 {
-	char host[ADDR_TEXT_MAX];
-	size_t n;
+	size_t n = 0;
 
-	if (a->family == ADDR_V4) {
-		n = format_host_v4(a->ip, out);
-	} else if (a->family == ADDR_V6) {
-		n = addr_format_host(a, host);
-		out[0] = '[';
-		memcpy(out + 1, host, n);
-		out[n + 1] = ']';
-		n += 2;
-	} else {
-		return addr_format_host(a, out);
+	if (a->family == ADDR_V6)
+		out[n++] = '[';
+	n += put_host(a, out + n);
+	if (a->family == ADDR_V6)
+		out[n++] = ']';
+	if (a->family != ADDR_NONE) {
+		out[n++] = ':';
+		n += put_number(out + n, a->port);
 	}
-	out[n++] = ':';
-	n += put_decimal(out + n, a->port);
 	out[n] = '\0';
 	return n;
 }

@@ -1,6 +1,7 @@
 #include "base/buf.h"
 
 #include "base/utf8.h"
+#include "base/word.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -58,15 +59,23 @@ void buf_char(struct buf *b, char c)
 	buf_add(b, &c, 1);
 }
 
-void buf_u64(struct buf *b, uint64_t v)
+size_t decimal_write(char out[DECIMAL_MAX], uint64_t v)
 {
-	char digits[20];
-	size_t i = sizeof digits;
+	char digits[DECIMAL_MAX];
+	size_t i = sizeof digits, n;
 
 	do
 		digits[--i] = (char)('0' + v % 10);
 	while ((v /= 10) != 0);
-	buf_add(b, digits + i, sizeof digits - i);
+	n = sizeof digits - i;
+	memcpy(out, digits + i, n);
+	return n;
+}
+
+void buf_u64(struct buf *b, uint64_t v)
+{
+	if (buf_reserve(b, DECIMAL_MAX))
+		b->len += decimal_write(b->data + b->len, v);
 }
 
 void buf_fmt(struct buf *b, const char *fmt, ...)
@@ -127,42 +136,99 @@ static char short_escape(unsigned char c)
 	}
 }
 
-void buf_json(struct buf *b, const void *bytes, size_t n)
+static char *put_escape(char *at, unsigned char c)
 {
-	const unsigned char *p = bytes;
-	size_t plain = 0;
+	static const char hex[] = "0123456789abcdef";
+	char letter = short_escape(c);
 
-	buf_char(b, '"');
-	if (n == 0)
-		p = (const unsigned char *)""; /* NULL may not be added to */
-	for (size_t i = 0; i < n; i++) {
-		char c = short_escape(p[i]);
-
-		if (c == 0 && p[i] >= 0x20)
-			continue;
-		buf_add(b, p + plain, i - plain);
-		plain = i + 1;
-		if (c != 0)
-			buf_add(b, (char[]){ '\\', c }, 2);
-		else
-			buf_fmt(b, "\\u%04x", p[i]);
+	*at++ = '\\';
+	if (letter != 0) {
+		*at++ = letter;
+		return at;
 	}
-	buf_add(b, p + plain, n - plain);
-	buf_char(b, '"');
+	memcpy(at, "u00", 3);
+	at[3] = hex[c >> 4];
+	at[4] = hex[c & 15];
+	return at + 5;
 }
 
-size_t buf_json_size(const void *bytes, size_t n)
+static bool is_to_escape(unsigned char c)
+{
+	return c < 0x20 || c == '"' || c == '\\';
+}
+
+#define BLOCK_BYTES (4 * WORD_BYTES)
+
+static inline bool is_plain_block(const unsigned char *p)
+{
+	return (word_to_escape(word_load(p)) |
+		word_to_escape(word_load(p + WORD_BYTES)) |
+		word_to_escape(word_load(p + 2 * WORD_BYTES)) |
+		word_to_escape(word_load(p + 3 * WORD_BYTES))) == 0;
+}
+
+size_t json_write(char *out, const void *bytes, size_t n)
 {
 	const unsigned char *p = bytes;
-	size_t size = n + 2;
+	char *at = out;
+	size_t i = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		if (short_escape(p[i]) != 0)
-			size += 1;
-		else if (p[i] < 0x20)
-			size += 5;
+	*at++ = '"';
+	for (; n - i >= BLOCK_BYTES && is_plain_block(p + i);
+	     i += BLOCK_BYTES) {
+		memcpy(at, p + i, BLOCK_BYTES);
+		at += BLOCK_BYTES;
 	}
+	/* A whole word has room whatever comes of it: the last quote stands
+	 * behind. */
+	while (n - i >= WORD_BYTES) {
+		uint64_t found = word_to_escape(word_load(p + i));
+		size_t plain = found != 0 ? word_first(found) : WORD_BYTES;
+
+		memcpy(at, p + i, WORD_BYTES);
+		at += plain;
+		i += plain;
+		if (found != 0)
+			at = put_escape(at, p[i++]);
+	}
+	for (; i < n; i++) {
+		if (is_to_escape(p[i]))
+			at = put_escape(at, p[i]);
+		else
+			*at++ = (char)p[i];
+	}
+	*at++ = '"';
+	return (size_t)(at - out);
+}
+
+static size_t escape_size(unsigned char c)
+{
+	return short_escape(c) != 0 ? 2 : 6;
+}
+
+size_t json_size(const void *bytes, size_t n)
+{
+	const unsigned char *p = bytes;
+	size_t size = n + 2, i = 0;
+
+	while (n - i >= BLOCK_BYTES && is_plain_block(p + i))
+		i += BLOCK_BYTES;
+	for (; n - i >= WORD_BYTES; i += WORD_BYTES) {
+		uint64_t found = word_to_escape(word_load(p + i));
+
+		for (; found != 0; found &= found - 1)
+			size += escape_size(p[i + word_first(found)]) - 1;
+	}
+	for (; i < n; i++)
+		if (is_to_escape(p[i]))
+			size += escape_size(p[i]) - 1;
 	return size;
+}
+
+void buf_json(struct buf *b, const void *bytes, size_t n)
+{
+	if (buf_reserve(b, json_size(bytes, n)))
+		b->len += json_write(b->data + b->len, bytes, n);
 }
 
 /* Line and paragraph separators, and what turns the direction of text: with

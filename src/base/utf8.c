@@ -1,43 +1,80 @@
 #include "base/utf8.h"
 
-#include <stdint.h>
-#include <string.h>
+#include "base/word.h"
 
-static bool is_tail(unsigned char c)
+static inline bool is_tail(unsigned char c)
 {
 	return (c & 0xc0) == 0x80;
 }
 
-size_t utf8_sequence(const unsigned char *p, size_t n)
+static inline size_t sequence(const unsigned char *p, size_t n)
 {
 	/* Bounds of the second byte are what excludes overlong forms,
 	 * surrogates and code points that do not exist. */
 	unsigned char lo = 0x80, hi = 0xbf;
-	size_t len;
 
 	if (n == 0)
 		return 0;
 	if (p[0] < 0x80)
 		return 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (n < len)
-		return 0;
-	if (p[0] == 0xe0)
-		lo = 0xa0;
-	else if (p[0] == 0xed)
-		hi = 0x9f;
-	else if (p[0] == 0xf0)
+	if (p[0] < 0xe0)
+		return p[0] >= 0xc2 && n >= 2 && is_tail(p[1]) ? 2 : 0;
+	if (p[0] < 0xf0) {
+		if (p[0] == 0xe0)
+			lo = 0xa0;
+		else if (p[0] == 0xed)
+			hi = 0x9f;
+		return n >= 3 && p[1] >= lo && p[1] <= hi && is_tail(p[2]) ? 3
+									   : 0;
+	}
+	if (p[0] == 0xf0)
 		lo = 0x90;
 	else if (p[0] == 0xf4)
 		hi = 0x8f;
-	if (p[1] < lo || p[1] > hi)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if (!is_tail(p[i]))
-			return 0;
-	return len;
+	return p[0] <= 0xf4 && n >= 4 && p[1] >= lo && p[1] <= hi &&
+			       is_tail(p[2]) && is_tail(p[3])
+		       ? 4
+		       : 0;
+}
+
+size_t utf8_sequence(const unsigned char *p, size_t n)
+{
+	return sequence(p, n);
+}
+
+size_t utf8_run(const unsigned char *p, size_t n)
+{
+	size_t i = 0, len;
+
+	while (i < n && p[i] >= 0x80) {
+		len = sequence(p + i, n - i);
+		if (len == 0)
+			break;
+		i += len;
+	}
+	return i;
+}
+
+/* Most text is ASCII: many bytes at a time. */
+static size_t ascii_bytes(const unsigned char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (n - i >= 4 * WORD_BYTES &&
+	       word_beyond_ascii(word_load(p + i) |
+				 word_load(p + i + WORD_BYTES) |
+				 word_load(p + i + 2 * WORD_BYTES) |
+				 word_load(p + i + 3 * WORD_BYTES)) == 0)
+		i += 4 * WORD_BYTES;
+	for (; n - i >= WORD_BYTES; i += WORD_BYTES) {
+		uint64_t found = word_beyond_ascii(word_load(p + i));
+
+		if (found != 0)
+			return i + word_first(found);
+	}
+	while (i < n && p[i] < 0x80)
+		i++;
+	return i;
 }
 
 bool utf8_valid(const void *bytes, size_t n)
@@ -46,17 +83,9 @@ bool utf8_valid(const void *bytes, size_t n)
 	size_t i = 0;
 
 	while (i < n) {
-		uint64_t word;
+		size_t len = p[i] < 0x80 ? ascii_bytes(p + i, n - i)
+					 : utf8_run(p + i, n - i);
 
-		/* Most text is ASCII: eight bytes at a time. */
-		if (n - i >= sizeof word) {
-			memcpy(&word, p + i, sizeof word);
-			if ((word & 0x8080808080808080u) == 0) {
-				i += sizeof word;
-				continue;
-			}
-		}
-		size_t len = utf8_sequence(p + i, n - i);
 		if (len == 0)
 			return false;
 		i += len;

@@ -156,9 +156,10 @@ enum err talk_recv(struct talk *t, struct message *out, int64_t deadline_ms)
 	if (e != ERR_OK)
 		return e;
 	e = codec_decode_frame(&head, f, out, &t->why);
-	/* Data goes with the frame. Nobody tells us any in a conversation. */
-	if (e == ERR_OK && out->type == MSG_MESSAGE)
+	if (e == ERR_OK && out->type == MSG_MESSAGE) {
+		out->message.data = NULL; /* it may stand in the frame */
 		out->message.data_bytes = 0;
+	}
 	frame_release(f);
 	return e;
 }

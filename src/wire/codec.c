@@ -1,225 +1,47 @@
 #include "wire/codec.h"
 
-#include "base/buf.h"
-#include "base/utf8.h"
-#include "wire/codec_impl.h"
+#include "wire/codec_message.h"
 #include "wire/scan.h"
+#include "wire/schema.h"
 
 #include <cjson/cJSON.h>
 
 #include <stdlib.h>
 #include <string.h>
 
-/* One table per type describes its fields in the order of protocol.md; one
- * reader and one writer follow the tables. A new message is a new table. */
+/* Reading. The scan has noted where the members of the body are; fields are
+ * read from there, and only the lists go through cJSON. What was wrong is said
+ * in one place, read_fields. */
 
-#define WANT_DEFAULT 32 /* of somebody who does not say how many */
+#define SHORT_MAX ADDR_TEXT_MAX /* no short text of ours is longer */
 
-enum kind {
-	KIND_INTEGER,
-	KIND_WORD, /* an enum, by name */
-	KIND_BOOLEAN,
-	KIND_ADDRESS,
-	KIND_HASH,
-	/* At most one of these in a message: it owns message.memory. */
-	KIND_ADDRESSES,
-	KIND_RANGES,
-	KIND_RUNS,
-	KIND_DATA, /* with "encoding" behind it */
+struct body {
+	struct scan_members members;
+	size_t next; /* where the next member is looked for first */
 };
 
-enum presence {
-	ALWAYS,  /* required; the only one that need not be named */
-	LENIENT, /* written always, but may be missing when read */
-	IF_SET,  /* written unless zero, zero when missing */
-	MARKS,   /* its being there is the flag, and the other way round */
-	WITH,    /* required with the flag, else ignored */
-	WITHOUT, /* required without the flag, else refused */
-};
-
-struct field {
-	const char *key;
-	const char *why; /* what to say when it is not right */
-	enum kind kind;
-	enum presence presence;
-	uint16_t offset, size; /* in struct message */
-	uint16_t flag;   /* offset of the bool that MARKS, WITH, WITHOUT mean */
-	uint64_t lo, hi; /* of an integer; hi: last word, longest list */
-	uint64_t missing; /* a LENIENT integer that is */
-	const char *(*word)(unsigned);
-};
-
-#define AT(member) offsetof(struct message, member)
-#define SIZE(member) ((uint16_t)sizeof(((struct message *)NULL)->member))
-#define FIELD(name, text, of_kind, member)                    \
-	.key = (name), .why = name ": missing, or not " text, \
-	.kind = (of_kind), .offset = AT(member), .size = SIZE(member)
-
-#define INTEGER(name, member, least, most)                        \
-	FIELD(name, "an integer in range", KIND_INTEGER, member), \
-		.lo = (least), .hi = (most)
-#define WORD(name, member, namer, last)                           \
-	FIELD(name, "a word of the protocol", KIND_WORD, member), \
-		.word = (namer), .hi = (last)
-#define BOOLEAN(name, member) FIELD(name, "true or false", KIND_BOOLEAN, member)
-#define ADDRESS(name, member) \
-	FIELD(name, "a canonical address", KIND_ADDRESS, member)
-#define HASH(name, member) FIELD(name, "32 hex digits", KIND_HASH, member)
-#define ADDRESSES(name, member, most)                                   \
-	FIELD(name, "a list of addresses, or too long", KIND_ADDRESSES, \
-	      member),                                                  \
-		.hi = (most)
-#define RANGES(member)                                                     \
-	FIELD("ranges",                                                    \
-	      "a list of [origin, incarnation, first, last], or too long", \
-	      KIND_RANGES, member),                                        \
-		.hi = RANGES_MAX
-#define RUNS(member)                                                  \
-	FIELD("runs", "a list of [origin, incarnation], or too long", \
-	      KIND_RUNS, member),                                     \
-		.hi = RUNS_MAX
-#define DATA(member)                                                           \
-	FIELD("data", "a string, too long, or not of its encoding", KIND_DATA, \
-	      member)
-#define PRESENT(how, flag_member) .presence = (how), .flag = AT(flag_member)
-
-static const char *reason_word(unsigned i)
+/* Members come in the order of the tables, as a rule. */
+static const struct scan_member *find(struct body *b, const char *key, size_t n)
 {
-	return death_reason_name((enum death_reason)i);
-}
+	size_t at = b->next < b->members.n ? b->next : 0;
 
-static const char *death_verdict_word(unsigned i)
-{
-	return death_verdict_name((enum death_verdict)i);
-}
+	for (size_t left = b->members.n; left > 0; left--) {
+		const struct scan_member *m = &b->members.v[at++];
 
-static const char *peer_verdict_word(unsigned i)
-{
-	return peer_verdict_name((enum peer_verdict)i);
-}
-
-static const char *bye_word(unsigned i)
-{
-	return bye_reason_name((enum bye_reason)i);
-}
-
-static const struct field register_fields[] = {
-	{ ADDRESS("address", reg.id.addr) },
-	{ INTEGER("incarnation", reg.id.incarnation, 1, SEQ_MAX) },
-	{ INTEGER("want", reg.want, 0, WANT_REGISTER_MAX), .presence = LENIENT,
-	  .missing = WANT_DEFAULT },
-	{ HASH("lease", reg.lease), PRESENT(MARKS, reg.has_lease) },
-};
-static const struct field get_peer_list_fields[] = {
-	{ INTEGER("want", get_peer_list.want, 0, WANT_LIST_MAX),
-	  .presence = LENIENT, .missing = WANT_DEFAULT },
-};
-static const struct field peer_list_fields[] = {
-	{ INTEGER("count", peer_list.count, 0, COUNT_MAX) },
-	{ ADDRESSES("peers", peer_list.peers, WANT_LIST_MAX) },
-	{ ADDRESS("you", peer_list.you), PRESENT(WITH, peer_list.registered) },
-	{ BOOLEAN("reachable", peer_list.reachable),
-	  PRESENT(WITH, peer_list.registered) },
-	{ INTEGER("period_ms", peer_list.period_ms, 0, SEQ_MAX),
-	  PRESENT(MARKS, peer_list.registered) },
-	{ HASH("lease", peer_list.lease), PRESENT(WITH, peer_list.registered) },
-};
-static const struct field death_fields[] = {
-	{ ADDRESS("address", death.id.addr) },
-	{ INTEGER("incarnation", death.id.incarnation, 0, SEQ_MAX) },
-	{ ADDRESS("reporter", death.reporter), .presence = IF_SET },
-	{ WORD("reason", death.reason, reason_word, DEATH_REFUSED) },
-	{ HASH("lease", death.lease), PRESENT(MARKS, death.has_lease) },
-};
-static const struct field death_reply_fields[] = {
-	{ WORD("verdict", death_reply.verdict, death_verdict_word,
-	       VERDICT_BUSY) },
-};
-static const struct field peer_request_fields[] = {
-	{ ADDRESS("address", peer_request.id.addr) },
-	{ INTEGER("incarnation", peer_request.id.incarnation, 1, SEQ_MAX) },
-	{ INTEGER("neighbors", peer_request.neighbors, 0, COUNT_MAX) },
-	{ BOOLEAN("urgent", peer_request.urgent), .presence = LENIENT },
-};
-static const struct field peer_reply_fields[] = {
-	{ WORD("verdict", peer_reply.verdict, peer_verdict_word, PEER_SELF) },
-	{ ADDRESS("address", peer_reply.id.addr) },
-	{ INTEGER("incarnation", peer_reply.id.incarnation, 1, SEQ_MAX) },
-	{ INTEGER("neighbors", peer_reply.neighbors, 0, COUNT_MAX) },
-	{ ADDRESSES("redirect", peer_reply.redirect, REDIRECT_MAX),
-	  .presence = LENIENT },
-};
-static const struct field liveliness_fields[] = {
-	{ INTEGER("nonce", liveliness.nonce, 0, NONCE_MAX) },
-};
-static const struct field liveliness_reply_fields[] = {
-	{ INTEGER("nonce", liveliness_reply.nonce, 0, NONCE_MAX) },
-	{ ADDRESS("address", liveliness_reply.id.addr) },
-	{ INTEGER("incarnation", liveliness_reply.id.incarnation, 1, SEQ_MAX) },
-	{ INTEGER("neighbors", liveliness_reply.neighbors, 0, COUNT_MAX) },
-};
-static const struct field message_fields[] = {
-	{ ADDRESS("origin", message.origin.addr) },
-	{ INTEGER("incarnation", message.origin.incarnation, 1, SEQ_MAX) },
-	{ INTEGER("seq", message.seq, 1, SEQ_MAX) },
-	{ INTEGER("time", message.time_ms, 0, SEQ_MAX) },
-	{ DATA(message) },
-};
-static const struct field have_fields[] = {
-	{ RANGES(have.ranges) },
-	{ BOOLEAN("all", have.all), .presence = IF_SET },
-	{ BOOLEAN("more", have.more), .presence = IF_SET },
-};
-static const struct field get_data_fields[] = {
-	{ RANGES(get_data.ranges), PRESENT(WITHOUT, get_data.has_id) },
-	{ HASH("id", get_data.id), PRESENT(MARKS, get_data.has_id) },
-	{ BOOLEAN("graft", get_data.graft), .presence = IF_SET },
-};
-static const struct field not_found_fields[] = {
-	{ RANGES(not_found.ranges), PRESENT(WITHOUT, not_found.has_id) },
-	{ HASH("id", not_found.id), PRESENT(MARKS, not_found.has_id) },
-};
-static const struct field graft_fields[] = {
-	{ RUNS(graft.runs) },
-	{ BOOLEAN("all", graft.all), .presence = IF_SET },
-};
-static const struct field prune_fields[] = {
-	{ RUNS(graft.runs) },
-};
-static const struct field bye_fields[] = {
-	{ WORD("reason", bye.reason, bye_word, BYE_SHUTDOWN) },
-};
-
-struct schema {
-	const struct field *fields;
-	size_t n;
-};
-
-#define SCHEMA(fields)                                       \
-	{                                                    \
-		(fields), sizeof(fields) / sizeof(fields)[0] \
+		if (scan_text_is(&m->key, key, n)) {
+			b->next = at;
+			return m;
+		}
+		if (at == b->members.n)
+			at = 0;
 	}
+	return NULL;
+}
 
-static const struct schema schemas[MSG_TYPES] = {
-	[MSG_REGISTER] = SCHEMA(register_fields),
-	[MSG_GET_PEER_LIST] = SCHEMA(get_peer_list_fields),
-	[MSG_PEER_LIST] = SCHEMA(peer_list_fields),
-	[MSG_DEATH] = SCHEMA(death_fields),
-	[MSG_DEATH_REPLY] = SCHEMA(death_reply_fields),
-	[MSG_PEER_REQUEST] = SCHEMA(peer_request_fields),
-	[MSG_PEER_REPLY] = SCHEMA(peer_reply_fields),
-	[MSG_LIVELINESS] = SCHEMA(liveliness_fields),
-	[MSG_LIVELINESS_REPLY] = SCHEMA(liveliness_reply_fields),
-	[MSG_MESSAGE] = SCHEMA(message_fields),
-	[MSG_HAVE] = SCHEMA(have_fields),
-	[MSG_GET_DATA] = SCHEMA(get_data_fields),
-	[MSG_NOT_FOUND] = SCHEMA(not_found_fields),
-	[MSG_GRAFT] = SCHEMA(graft_fields),
-	[MSG_PRUNE] = SCHEMA(prune_fields),
-	[MSG_BYE] = SCHEMA(bye_fields),
-};
-
-/* -- Integers of both widths, by offset. -- */
+static bool is_string(const struct scan_member *m)
+{
+	return m->kind == '"';
+}
 
 static void store(void *at, size_t size, uint64_t v)
 {
@@ -231,55 +53,97 @@ static void store(void *at, size_t size, uint64_t v)
 		memcpy(at, &v, sizeof v);
 }
 
-static uint64_t load(const void *at, size_t size)
+/* The double nearest to what is written decides: 1e3 is an integer. */
+static bool whole(double d, uint64_t *out)
 {
-	uint32_t narrow;
-	uint64_t v;
-
-	if (size == sizeof narrow) {
-		memcpy(&narrow, at, sizeof narrow);
-		return narrow;
-	}
-	memcpy(&v, at, sizeof v);
-	return v;
+	if (!(d >= 0) || !(d <= (double)SEQ_MAX) || (double)(uint64_t)d != d)
+		return false;
+	*out = (uint64_t)d;
+	return true;
 }
 
-/* -- Reading. What was wrong is said in one place, read_fields. -- */
+/* A number with a sign, a fraction, an exponent, or very long. */
+static bool read_odd_number(const struct scan_text *t, uint64_t *out)
+{
+	char text[SCAN_NUMBER_MAX + 1];
 
-/* Only valuedouble tells the truth: valueint is 2^31-1 for 1e400. */
-static bool read_integer(const cJSON *item, uint64_t lo, uint64_t hi,
+	memcpy(text, t->at, t->n);
+	text[t->n] = '\0';
+	return whole(strtod(text, NULL), out);
+}
+
+static bool read_number(const struct scan_text *t, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (t->n > 16) /* what has no more digits fits, if not its range */
+		return read_odd_number(t, out);
+	for (size_t i = 0; i < t->n; i++) {
+		unsigned digit = t->at[i] - (unsigned)'0';
+
+		if (digit > 9)
+			return read_odd_number(t, out);
+		v = v * 10 + digit;
+	}
+	*out = v;
+	return true;
+}
+
+static bool read_integer(const struct scan_member *m, uint64_t lo, uint64_t hi,
 			 uint64_t *out)
 {
-	uint64_t v;
+	bool number = m->kind == '-' || (m->kind >= '0' && m->kind <= '9');
+	uint64_t v = 0;
 
-	if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0) ||
-	    !(item->valuedouble <= (double)SEQ_MAX))
-		return false;
-	v = (uint64_t)item->valuedouble;
-	if ((double)v != item->valuedouble || v < lo || v > hi)
+	if (!number || !read_number(&m->value, &v) || v < lo || v > hi)
 		return false;
 	*out = v;
 	return true;
 }
 
-static bool read_address(const cJSON *item, struct addr *out)
+/* A short text where it stands, or unescaped in room; too much of it is too
+ * long for whoever asked. NULL: no string. */
+static const char *read_short(const struct scan_member *m, char room[SHORT_MAX],
+			      size_t *n)
 {
-	return cJSON_IsString(item) &&
-	       addr_parse(item->valuestring, strlen(item->valuestring), out);
+	*n = m->value.n;
+	if (!is_string(m))
+		return NULL;
+	if (!m->value.escaped)
+		return (const char *)m->value.at;
+	*n = scan_text_copy(&m->value, room, SHORT_MAX);
+	if (*n > SHORT_MAX)
+		*n = SHORT_MAX;
+	return room;
 }
 
-static bool read_hash(const cJSON *item, struct hash *out)
+static bool read_address(const struct scan_member *m, struct addr *out)
 {
-	return cJSON_IsString(item) &&
-	       hash_parse(item->valuestring, strlen(item->valuestring), out);
+	char room[SHORT_MAX];
+	size_t n;
+	const char *text = read_short(m, room, &n);
+
+	return text != NULL && addr_parse(text, n, out);
 }
 
-static bool read_word(const cJSON *item, const struct field *f, void *at)
+static bool read_hash(const struct scan_member *m, struct hash *out)
 {
-	if (!cJSON_IsString(item))
+	char room[SHORT_MAX];
+	size_t n;
+	const char *text = read_short(m, room, &n);
+
+	return text != NULL && hash_parse(text, n, out);
+}
+
+static bool read_word(const struct scan_member *m, const struct field *f,
+		      void *at)
+{
+	if (!is_string(m))
 		return false;
 	for (unsigned i = 0; i <= f->hi; i++) {
-		if (strcmp(item->valuestring, f->word(i)) != 0)
+		const char *word = f->word(i);
+
+		if (!scan_text_is(&m->value, word, strlen(word)))
 			continue;
 		store(at, f->size, i);
 		return true;
@@ -287,13 +151,32 @@ static bool read_word(const cJSON *item, const struct field *f, void *at)
 	return false;
 }
 
+/* -- Lists, as cJSON has them. -- */
+
+static bool item_integer(const cJSON *item, uint64_t lo, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	/* valueint is 2^31-1 for 1e400. */
+	if (!cJSON_IsNumber(item) || !whole(item->valuedouble, &v) || v < lo)
+		return false;
+	*out = v;
+	return true;
+}
+
+static bool item_address(const cJSON *item, struct addr *out)
+{
+	return cJSON_IsString(item) &&
+	       addr_parse(item->valuestring, strlen(item->valuestring), out);
+}
+
 /* Moves *item, in an array, over an address and an incarnation. */
 static bool read_run(const cJSON **item, struct identity *out)
 {
-	if (!read_address(*item, &out->addr))
+	if (!item_address(*item, &out->addr))
 		return false;
 	*item = (*item)->next;
-	if (!read_integer(*item, 1, SEQ_MAX, &out->incarnation))
+	if (!item_integer(*item, 1, &out->incarnation))
 		return false;
 	*item = (*item)->next;
 	return true;
@@ -303,12 +186,10 @@ static bool read_range(const cJSON *array, struct range *out)
 {
 	const cJSON *item = cJSON_IsArray(array) ? array->child : NULL;
 
-	if (!read_run(&item, &out->run) ||
-	    !read_integer(item, 1, SEQ_MAX, &out->first))
+	if (!read_run(&item, &out->run) || !item_integer(item, 1, &out->first))
 		return false;
 	item = item->next;
-	return read_integer(item, out->first, SEQ_MAX, &out->last) &&
-	       item->next == NULL;
+	return item_integer(item, out->first, &out->last) && item->next == NULL;
 }
 
 static bool read_whole_run(const cJSON *array, struct identity *out)
@@ -318,40 +199,20 @@ static bool read_whole_run(const cJSON *array, struct identity *out)
 	return read_run(&item, out) && item == NULL;
 }
 
-/* What addr_list, range_list and run_list have in common. */
-struct any_list {
-	const void *v;
-	size_t n;
-};
-_Static_assert(sizeof(struct any_list) == sizeof(struct addr_list) &&
-		       sizeof(struct any_list) == sizeof(struct range_list) &&
-		       sizeof(struct any_list) == sizeof(struct run_list),
-	       "lists are a pointer and a count");
-
-static size_t element_size(const struct field *f)
-{
-	return f->kind == KIND_ADDRESSES ? sizeof(struct addr)
-	       : f->kind == KIND_RANGES  ? sizeof(struct range)
-					 : sizeof(struct identity);
-}
-
 static bool read_element(const struct field *f, const cJSON *item, void *at)
 {
-	return f->kind == KIND_ADDRESSES ? read_address(item, at)
+	return f->kind == KIND_ADDRESSES ? item_address(item, at)
 	       : f->kind == KIND_RANGES  ? read_range(item, at)
 					 : read_whole_run(item, at);
 }
 
-static enum err read_list(const struct field *f, const cJSON *array,
-			  struct message *m)
+static enum err read_items(const struct field *f, const cJSON *array,
+			   struct message *m)
 {
-	struct any_list list = { 0 };
+	struct any_list list = { .n = (size_t)cJSON_GetArraySize(array) };
 	const cJSON *item;
 	char *at;
 
-	if (!cJSON_IsArray(array))
-		return ERR_SYNTAX;
-	list.n = (size_t)cJSON_GetArraySize(array);
 	if (list.n > f->hi)
 		return ERR_SYNTAX;
 	if (list.n == 0)
@@ -368,41 +229,97 @@ static enum err read_list(const struct field *f, const cJSON *array,
 	return ERR_OK;
 }
 
-/* `data` is never NULL afterwards, not even for no bytes. */
-static enum err read_data(struct message *m, const cJSON *object,
-			  const cJSON *item, struct msg_message *out)
+static enum err read_list(const struct field *f, const struct scan_member *item,
+			  struct message *m)
 {
-	const cJSON *encoding =
-		cJSON_GetObjectItemCaseSensitive(object, "encoding");
-	size_t n, room;
+	cJSON *array;
+	enum err e;
 
-	if (!cJSON_IsString(item))
+	if (item->kind != '[')
 		return ERR_SYNTAX;
-	if (encoding != NULL && (!cJSON_IsString(encoding) ||
-				 strcmp(encoding->valuestring, "base64") != 0))
-		return ERR_SYNTAX;
-	n = strlen(item->valuestring);
-	out->base64 = encoding != NULL;
-	room = out->base64 ? n / 4 * 3 : n;
-	if (out->base64 && room > DATA_MAX)
-		room = DATA_MAX; /* padding may have counted as data */
-	if (room > DATA_MAX)
-		return ERR_SYNTAX;
-	m->memory = malloc(room + 1);
-	if (m->memory == NULL)
-		return ERR_NOMEM;
-	out->data = m->memory;
-	out->data_bytes = room;
-	if (!out->base64)
-		memcpy(m->memory, item->valuestring, n);
-	else if (base64_decode(item->valuestring, n, m->memory, room,
-			       &out->data_bytes) != ERR_OK)
-		return ERR_SYNTAX;
-	return ERR_OK;
+	array = cJSON_ParseWithLengthOpts((const char *)item->value.at,
+					  item->value.n, NULL, false);
+	if (array == NULL)
+		return ERR_NOMEM; /* all else the scan has refused */
+	e = read_items(f, array, m);
+	cJSON_Delete(array);
+	return e;
 }
 
-static enum err read_value(const struct field *f, const cJSON *object,
-			   const cJSON *item, struct message *m)
+/* -- Message data: where it stands in the body if it can be used as it is,
+ * else in m->memory; never NULL, not even for no bytes. -- */
+
+static enum err read_escaped(struct message *m, const struct scan_text *text,
+			     struct msg_message *out)
+{
+	size_t room = text->n < DATA_MAX ? text->n : DATA_MAX;
+
+	out->data = m->memory = malloc(room);
+	if (m->memory == NULL)
+		return ERR_NOMEM;
+	out->data_bytes = scan_text_copy(text, m->memory, room);
+	return out->data_bytes <= room ? ERR_OK : ERR_SYNTAX;
+}
+
+static enum err read_base64(struct message *m, const char *text, size_t n,
+			    struct msg_message *out)
+{
+	size_t room = n / 4 * 3;
+
+	if (room > DATA_MAX)
+		room = DATA_MAX; /* padding may have counted as data */
+	out->data = m->memory = malloc(room + 1);
+	if (m->memory == NULL)
+		return ERR_NOMEM;
+	return base64_decode(text, n, m->memory, room, &out->data_bytes) ==
+			       ERR_OK
+		       ? ERR_OK
+		       : ERR_SYNTAX;
+}
+
+/* Nobody need escape base64, but one may. */
+static enum err read_escaped_base64(struct message *m,
+				    const struct scan_text *text,
+				    struct msg_message *out)
+{
+	char *plain = malloc(text->n);
+	enum err e = ERR_NOMEM;
+
+	if (plain != NULL)
+		e = read_base64(m, plain, scan_text_copy(text, plain, text->n),
+				out);
+	free(plain);
+	return e;
+}
+
+static enum err read_data(struct message *m, struct body *b,
+			  const struct scan_member *item,
+			  struct msg_message *out)
+{
+	const struct scan_member *encoding = find(b, "encoding", 8);
+	const struct scan_text *text = &item->value;
+
+	if (!is_string(item))
+		return ERR_SYNTAX;
+	if (encoding != NULL && (!is_string(encoding) ||
+				 !scan_text_is(&encoding->value, "base64", 6)))
+		return ERR_SYNTAX;
+	out->base64 = encoding != NULL;
+	if (out->base64)
+		return text->escaped ? read_escaped_base64(m, text, out)
+				     : read_base64(m, (const char *)text->at,
+						   text->n, out);
+	if (text->escaped)
+		return read_escaped(m, text, out);
+	out->data = text->at;
+	out->data_bytes = text->n;
+	return text->n <= DATA_MAX ? ERR_OK : ERR_SYNTAX;
+}
+
+/* -- All of it. -- */
+
+static enum err read_value(const struct field *f, struct body *b,
+			   const struct scan_member *item, struct message *m)
 {
 	void *at = (char *)m + f->offset;
 	uint64_t v;
@@ -416,8 +333,9 @@ static enum err read_value(const struct field *f, const cJSON *object,
 	case KIND_WORD:
 		return read_word(item, f, at) ? ERR_OK : ERR_SYNTAX;
 	case KIND_BOOLEAN:
-		*(bool *)at = cJSON_IsTrue(item);
-		return cJSON_IsBool(item) ? ERR_OK : ERR_SYNTAX;
+		*(bool *)at = item->kind == 't';
+		return item->kind == 't' || item->kind == 'f' ? ERR_OK
+							      : ERR_SYNTAX;
 	case KIND_ADDRESS:
 		return read_address(item, at) ? ERR_OK : ERR_SYNTAX;
 	case KIND_HASH:
@@ -427,7 +345,7 @@ static enum err read_value(const struct field *f, const cJSON *object,
 	case KIND_RUNS:
 		return read_list(f, item, m);
 	case KIND_DATA:
-		return read_data(m, object, item, at);
+		return read_data(m, b, item, at);
 	}
 	return ERR_SYNTAX;
 }
@@ -437,17 +355,17 @@ static bool *flag_of(const struct field *f, struct message *m)
 	return (bool *)((char *)m + f->flag);
 }
 
-static enum err read_field(const struct field *f, const cJSON *object,
+static enum err read_field(const struct field *f, struct body *b,
 			   struct message *m)
 {
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, f->key);
+	const struct scan_member *item = find(b, f->key, f->key_bytes);
 
 	if (f->presence == WITH && !*flag_of(f, m))
 		return ERR_OK;
 	if (f->presence == WITHOUT && *flag_of(f, m))
 		return item == NULL ? ERR_OK : ERR_SYNTAX;
 	if (item != NULL)
-		return read_value(f, object, item, m);
+		return read_value(f, b, item, m);
 	switch (f->presence) {
 	case LENIENT:
 		if (f->kind == KIND_INTEGER)
@@ -461,18 +379,16 @@ static enum err read_field(const struct field *f, const cJSON *object,
 	}
 }
 
-static enum err read_fields(const cJSON *object, struct message *m,
-			    const char **why)
+static enum err read_fields(struct body *b, struct message *m, const char **why)
 {
 	const struct schema *s = &schemas[m->type];
 
 	/* The flags first: fields before the one that MARKS may need it. */
 	for (const struct field *f = s->fields; f < s->fields + s->n; f++)
 		if (f->presence == MARKS)
-			*flag_of(f, m) = cJSON_GetObjectItemCaseSensitive(
-						 object, f->key) != NULL;
+			*flag_of(f, m) = find(b, f->key, f->key_bytes) != NULL;
 	for (const struct field *f = s->fields; f < s->fields + s->n; f++) {
-		enum err e = read_field(f, object, m);
+		enum err e = read_field(f, b, m);
 
 		if (e == ERR_OK)
 			continue;
@@ -482,38 +398,40 @@ static enum err read_fields(const cJSON *object, struct message *m,
 	return ERR_OK;
 }
 
-static enum err read_message(const cJSON *object, struct message *m,
+static enum err read_message(struct body *b, struct message *m,
 			     const char **why)
 {
-	const cJSON *type = cJSON_GetObjectItemCaseSensitive(object, "type");
+	const struct scan_member *type = find(b, "type", 4);
 
-	if (!cJSON_IsString(type)) {
+	if (type == NULL || !is_string(type)) {
 		*why = "type: missing, or not a string";
 		return ERR_SYNTAX;
 	}
 	for (unsigned t = 0; t < MSG_TYPES; t++) {
 		m->type = (enum message_type)t;
-		if (strcmp(type->valuestring, message_name(m->type)) == 0)
-			return read_fields(object, m, why);
+		if (scan_text_is(&type->value, schemas[t].name,
+				 schemas[t].name_bytes))
+			return read_fields(b, m, why);
 	}
 	*why = "type: unknown";
 	return ERR_UNKNOWN;
 }
 
-enum err codec_decode_slowly(const void *body, size_t n, struct message *out,
-			     const char **why)
+enum err codec_decode_any(const void *body, size_t n, struct message *out,
+			  const char **why)
 {
-	cJSON *object = cJSON_ParseWithLengthOpts(body, n, NULL, false);
 	struct message m = { 0 };
+	const char *ignored;
+	struct body b;
 	enum err e;
 
-	if (object == NULL) {
-		/* All it could dislike, the scan has refused. */
-		*why = err_text(ERR_NOMEM);
-		return ERR_NOMEM;
-	}
-	e = read_message(object, &m, why);
-	cJSON_Delete(object);
+	if (why == NULL)
+		why = &ignored;
+	e = scan_members(body, n, &b.members, why);
+	if (e != ERR_OK)
+		return e;
+	b.next = 0;
+	e = read_message(&b, &m, why);
 	if (e == ERR_OK)
 		*out = m;
 	else
@@ -524,15 +442,9 @@ enum err codec_decode_slowly(const void *body, size_t n, struct message *out,
 enum err codec_decode(const void *body, size_t n, struct message *out,
 		      const char **why)
 {
-	const char *ignored;
-	enum err e;
-
-	if (codec_read_message(body, n, out))
-		return ERR_OK;
-	if (why == NULL)
-		why = &ignored;
-	e = scan_object(body, n, why);
-	return e == ERR_OK ? codec_decode_slowly(body, n, out, why) : e;
+	return message_read_plain(body, n, out)
+		       ? ERR_OK
+		       : codec_decode_any(body, n, out, why);
 }
 
 enum err codec_decode_frame(const struct frame_head *head,
@@ -548,247 +460,4 @@ enum err codec_decode_frame(const struct frame_head *head,
 	if (why != NULL)
 		*why = "flags or hops of a Message on something else";
 	return ERR_SYNTAX;
-}
-
-/* -- Writing. The first error stays; what would be refused when read is not
- * written. cJSON's own printing is not used: it rounds 2^53-1. -- */
-
-struct writer {
-	struct buf buf;
-	enum err err;
-};
-
-static void fail(struct writer *w, enum err e)
-{
-	if (w->err == ERR_OK)
-		w->err = e;
-}
-
-static void write_integer(struct writer *w, uint64_t v, uint64_t lo,
-			  uint64_t hi)
-{
-	if (v < lo || v > hi)
-		fail(w, ERR_RANGE);
-	buf_u64(&w->buf, v);
-}
-
-/* Of a text that needs no escapes. */
-static void write_text(struct writer *w, const char *text)
-{
-	buf_char(&w->buf, '"');
-	buf_str(&w->buf, text);
-	buf_char(&w->buf, '"');
-}
-
-static void write_address(struct writer *w, const struct addr *a)
-{
-	char text[ADDR_TEXT_MAX];
-
-	if (addr_is_none(a) || a->port == 0)
-		fail(w, ERR_RANGE);
-	addr_format(a, text);
-	write_text(w, text);
-}
-
-static void write_hash(struct writer *w, const struct hash *h)
-{
-	char text[HASH_HEX + 1];
-
-	hash_format(h, text);
-	write_text(w, text);
-}
-
-static void write_word(struct writer *w, const struct field *f, uint64_t v)
-{
-	if (v > f->hi)
-		fail(w, ERR_RANGE);
-	else
-		write_text(w, f->word((unsigned)v));
-}
-
-static void write_run(struct writer *w, const struct identity *run)
-{
-	write_address(w, &run->addr);
-	buf_char(&w->buf, ',');
-	write_integer(w, run->incarnation, 1, SEQ_MAX);
-}
-
-static void write_range(struct writer *w, const struct range *r)
-{
-	write_run(w, &r->run);
-	buf_char(&w->buf, ',');
-	write_integer(w, r->first, 1, SEQ_MAX);
-	buf_char(&w->buf, ',');
-	write_integer(w, r->last, r->first, SEQ_MAX);
-}
-
-static void write_element(struct writer *w, const struct field *f,
-			  const void *at)
-{
-	if (f->kind == KIND_ADDRESSES) {
-		write_address(w, at);
-		return;
-	}
-	buf_char(&w->buf, '[');
-	if (f->kind == KIND_RANGES)
-		write_range(w, at);
-	else
-		write_run(w, at);
-	buf_char(&w->buf, ']');
-}
-
-static void write_list(struct writer *w, const struct field *f, const void *at)
-{
-	struct any_list list;
-
-	memcpy(&list, at, sizeof list);
-	if (list.n > f->hi) {
-		fail(w, ERR_TOO_LONG);
-		return;
-	}
-	buf_char(&w->buf, '[');
-	for (size_t i = 0; i < list.n; i++) {
-		if (i > 0)
-			buf_char(&w->buf, ',');
-		write_element(w, f, (const char *)list.v + i * element_size(f));
-	}
-	buf_char(&w->buf, ']');
-}
-
-static bool is_text(const void *bytes, size_t n)
-{
-	return utf8_valid(bytes, n) && memchr(bytes, 0, n) == NULL;
-}
-
-static void write_base64(struct writer *w, const void *bytes, size_t n)
-{
-	struct buf *b = &w->buf;
-	size_t size = base64_size(n);
-
-	buf_char(b, '"');
-	if (buf_reserve(b, size + 64)) { /* its NUL, and all that follows */
-		base64_encode(bytes, n, b->data + b->len);
-		b->len += size;
-	}
-	buf_str(b, "\",\"encoding\":\"base64\"");
-}
-
-static void write_data(struct writer *w, const struct msg_message *m)
-{
-	size_t n = m->data_bytes;
-	const void *data = n > 0 ? (const void *)m->data : "";
-
-	if (n > DATA_MAX) {
-		fail(w, ERR_TOO_LONG);
-	} else if (m->base64) {
-		write_base64(w, data, n);
-	} else if (is_text(data, n)) {
-		buf_reserve(&w->buf, buf_json_size(data, n) + 1);
-		buf_json(&w->buf, data, n);
-	} else {
-		fail(w, ERR_RANGE);
-	}
-}
-
-static void write_value(struct writer *w, const struct field *f,
-			const struct message *m)
-{
-	const void *at = (const char *)m + f->offset;
-
-	switch (f->kind) {
-	case KIND_INTEGER:
-		write_integer(w, load(at, f->size), f->lo, f->hi);
-		break;
-	case KIND_WORD:
-		write_word(w, f, load(at, f->size));
-		break;
-	case KIND_BOOLEAN:
-		buf_str(&w->buf, *(const bool *)at ? "true" : "false");
-		break;
-	case KIND_ADDRESS:
-		write_address(w, at);
-		break;
-	case KIND_HASH:
-		write_hash(w, at);
-		break;
-	case KIND_ADDRESSES:
-	case KIND_RANGES:
-	case KIND_RUNS:
-		write_list(w, f, at);
-		break;
-	case KIND_DATA:
-		write_data(w, at);
-		break;
-	}
-}
-
-static bool is_written(const struct field *f, const struct message *m)
-{
-	static const char zero[sizeof(struct addr)];
-	const bool *flag = (const bool *)((const char *)m + f->flag);
-
-	switch (f->presence) {
-	case ALWAYS:
-	case LENIENT:
-		return true;
-	case IF_SET:
-		return memcmp((const char *)m + f->offset, zero, f->size) != 0;
-	case MARKS:
-	case WITH:
-		return *flag;
-	case WITHOUT:
-		return !*flag;
-	}
-	return false;
-}
-
-static void write_message(struct writer *w, const struct message *m)
-{
-	const struct schema *s = &schemas[m->type];
-
-	buf_str(&w->buf, "{\"type\":");
-	write_text(w, message_name(m->type));
-	for (const struct field *f = s->fields; f < s->fields + s->n; f++) {
-		if (!is_written(f, m))
-			continue;
-		buf_char(&w->buf, ',');
-		write_text(w, f->key);
-		buf_char(&w->buf, ':');
-		write_value(w, f, m);
-	}
-	buf_char(&w->buf, '}');
-}
-
-enum err codec_encode(const struct message *m, struct frame **out)
-{
-	struct writer w = { .err = ERR_OK };
-	struct frame *f = NULL;
-
-	if ((unsigned)m->type >= MSG_TYPES)
-		return ERR_RANGE;
-	write_message(&w, m);
-	if (w.buf.failed)
-		fail(&w, ERR_NOMEM);
-	else if (w.buf.len > FRAME_BODY_MAX)
-		fail(&w, ERR_TOO_LONG);
-	if (w.err == ERR_OK) {
-		/* Copied, so that a stored frame has no byte to spare. */
-		f = frame_new(w.buf.len);
-		if (f == NULL)
-			fail(&w, ERR_NOMEM);
-	}
-	if (f != NULL) {
-		memcpy(f->body, w.buf.data, w.buf.len);
-		*out = f;
-	}
-	buf_free(&w.buf);
-	return w.err;
-}
-
-bool codec_wants_base64(const void *data, size_t n)
-{
-	/* Compared as they would travel, with the field that says so. */
-	size_t base64 = base64_size(n) + strlen("\"\",\"encoding\":\"base64\"");
-
-	return n > 0 && (!is_text(data, n) || buf_json_size(data, n) > base64);
 }

@@ -1,121 +1,207 @@
-/* Messages, as our own encoder writes them: read from one end to the other,
- * without a tree of values, and as a rule without memory or a copy of the data.
- * There are millions of these; whatever is written in another way, or wrong, is
- * left to cJSON, which takes ten times as long. */
-#include "wire/codec_impl.h"
+#include "wire/codec_message.h"
 
-#include "base/crypto.h"
+#include "base/buf.h"
+#include "base/utf8.h"
 #include "wire/scan.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#define DIGITS_MAX 16 /* SEQ_MAX has so many */
+/* What stands between the values. */
+#define HEAD "{\"type\":\"Message\",\"origin\":\""
+#define INCARNATION "\",\"incarnation\":"
+#define SEQ ",\"seq\":"
+#define TIME ",\"time\":"
+#define DATA ",\"data\":"
+#define BASE64 ",\"encoding\":\"base64\""
+#define END "}"
 
-struct cursor {
-	const uint8_t *p, *end;
+#define ENVELOPE_MAX                                                         \
+	(sizeof(HEAD INCARNATION SEQ TIME DATA BASE64 END) + ADDR_TEXT_MAX + \
+	 3 * DECIMAL_MAX)
+
+/* -- Reading. What is not found leaves the place at NULL, which stays. -- */
+
+struct reader {
+	const unsigned char *p, *end;
 };
 
-static bool take(struct cursor *c, const char *text, size_t n)
+static inline bool have(const struct reader *r, size_t n)
 {
-	if ((size_t)(c->end - c->p) < n || memcmp(c->p, text, n) != 0)
-		return false;
-	c->p += n;
-	return true;
+	return r->p != NULL && (size_t)(r->end - r->p) >= n;
 }
 
-#define TAKE(c, literal) take(c, literal, sizeof(literal) - 1)
-
-static bool take_address(struct cursor *c, struct addr *out)
+/* Its length is a constant where it is called: compilers compare in place. */
+static inline void skip(struct reader *r, const char *text, size_t n)
 {
-	size_t left = (size_t)(c->end - c->p);
-	const uint8_t *quote =
-		memchr(c->p, '"', left < ADDR_TEXT_MAX ? left : ADDR_TEXT_MAX);
-	const char *text = (const char *)c->p;
-
-	if (quote == NULL || !addr_parse(text, (size_t)(quote - c->p), out))
-		return false;
-	c->p = quote + 1;
-	return true;
+	r->p = have(r, n) && memcmp(r->p, text, n) == 0 ? r->p + n : NULL;
 }
+#define SKIP(r, text) skip(r, text, sizeof(text) - 1)
 
-static bool take_number(struct cursor *c, uint64_t least, uint64_t *out)
+/* A number without fraction, exponent or leading zero, lo .. SEQ_MAX; with
+ * more than 16 digits it would be more than that. */
+static inline uint64_t take_integer(struct reader *r, uint64_t lo)
 {
-	const uint8_t *first = c->p, *p = first;
-	size_t left = (size_t)(c->end - p), n;
-	const uint8_t *stop =
-		left > DIGITS_MAX + 1 ? p + DIGITS_MAX + 1 : c->end;
+	const unsigned char *first = r->p, *p = first, *end;
 	uint64_t v = 0;
 
-	for (; p < stop; p++) {
-		unsigned digit = *p - (unsigned)'0';
+	if (p == NULL)
+		return 0;
+	end = r->end - p > 17 ? p + 17 : r->end;
+	while (p < end && *p >= '0' && *p <= '9')
+		v = v * 10 + (*p++ - (unsigned)'0');
+	if (p == first || (*first == '0' && p > first + 1) || p - first > 16 ||
+	    v < lo || v > SEQ_MAX)
+		p = NULL;
+	r->p = p;
+	return v;
+}
 
-		if (digit > 9)
-			break;
-		v = v * 10 + digit;
+/* Up to a quote; with a backslash in it, it is no address. */
+static inline void take_address(struct reader *r, struct addr *out)
+{
+	const unsigned char *quote = NULL;
+
+	if (have(r, 1)) {
+		size_t left = (size_t)(r->end - r->p);
+
+		quote = memchr(r->p, '"',
+			       left < ADDR_TEXT_MAX ? left : ADDR_TEXT_MAX);
 	}
-	c->p = p;
-	*out = v;
-	n = (size_t)(p - first);
-	return n > 0 && n <= DIGITS_MAX && (*first != '0' || n == 1) &&
-	       v >= least && v <= SEQ_MAX;
+	if (quote != NULL &&
+	    !addr_parse((const char *)r->p, (size_t)(quote - r->p), out))
+		quote = NULL;
+	r->p = quote;
 }
 
-/* Data that does not mean itself, in memory of its own. */
-static bool decode_data(const struct scan_text *t, struct message *m)
+bool message_read_plain(const void *body, size_t n, struct message *out)
 {
-	struct msg_message *said = &m->message;
-	size_t room = said->base64 ? t->n / 4 * 3 : t->n;
-	enum err e = ERR_OK;
+	struct reader r = { body,
+			    n > 0 ? (const unsigned char *)body + n : body };
+	struct msg_message m = { .base64 = false };
 
-	m->memory = malloc(room + 1);
-	if (m->memory == NULL)
+	SKIP(&r, HEAD);
+	take_address(&r, &m.origin.addr);
+	SKIP(&r, INCARNATION);
+	m.origin.incarnation = take_integer(&r, 1);
+	SKIP(&r, SEQ);
+	m.seq = take_integer(&r, 1);
+	SKIP(&r, TIME);
+	m.time_ms = (int64_t)take_integer(&r, 0);
+	SKIP(&r, DATA "\"");
+	if (!have(&r, 2) || memcmp(r.end - 2, "\"" END, 2) != 0)
 		return false;
-	said->data = m->memory;
-	if (!said->base64)
-		said->data_bytes = scan_unescape(t, m->memory);
-	else
-		e = base64_decode((const char *)t->at, t->n, m->memory, room,
-				  &said->data_bytes);
-	if (e == ERR_OK && said->data_bytes <= DATA_MAX)
-		return true;
-	message_clear(m);
-	return false;
-}
-
-static bool take_data(struct cursor *c, struct message *m)
-{
-	struct scan_text t;
-
-	if (!scan_text(c->p, (size_t)(c->end - c->p), &t))
+	m.data = r.p;
+	m.data_bytes = (size_t)(r.end - 2 - r.p);
+	if (m.data_bytes > DATA_MAX || scan_plain(r.p, r.end - 2) != r.end - 2)
 		return false;
-	c->p = t.at + t.n + 1;
-	m->message.base64 = TAKE(c, ",\"encoding\":\"base64\"");
-	if (!TAKE(c, "}") || c->p != c->end)
-		return false;
-	if (m->message.base64 ? t.plain : !t.plain)
-		return decode_data(&t, m);
-	m->message.data = t.at;
-	m->message.data_bytes = t.n;
-	return t.plain && t.n <= DATA_MAX;
-}
-
-bool codec_read_message(const void *body, size_t n, struct message *out)
-{
-	struct cursor c = { body, (const uint8_t *)body + n };
-	struct message m = { .type = MSG_MESSAGE };
-	struct msg_message *said = &m.message;
-	uint64_t time_ms = 0;
-
-	if (!TAKE(&c, "{\"type\":\"Message\",\"origin\":\"") ||
-	    !take_address(&c, &said->origin.addr) ||
-	    !TAKE(&c, ",\"incarnation\":") ||
-	    !take_number(&c, 1, &said->origin.incarnation) ||
-	    !TAKE(&c, ",\"seq\":") || !take_number(&c, 1, &said->seq) ||
-	    !TAKE(&c, ",\"time\":") || !take_number(&c, 0, &time_ms) ||
-	    !TAKE(&c, ",\"data\":") || !take_data(&c, &m))
-		return false;
-	said->time_ms = (int64_t)time_ms;
-	*out = m;
+	*out = (struct message){ .type = MSG_MESSAGE, .message = m };
 	return true;
 }
+
+/* -- Writing. -- */
+
+struct writer {
+	char text[ENVELOPE_MAX];
+	size_t n;
+	enum err err; /* the first */
+};
+
+static inline void put(struct writer *w, const char *text, size_t n)
+{
+	memcpy(w->text + w->n, text, n);
+	w->n += n;
+}
+#define PUT(w, text) put(w, text, sizeof(text) - 1)
+
+static void fail(struct writer *w, enum err e)
+{
+	if (w->err == ERR_OK)
+		w->err = e;
+}
+
+static void put_integer(struct writer *w, uint64_t v, uint64_t lo)
+{
+	if (v < lo || v > SEQ_MAX)
+		fail(w, ERR_RANGE);
+	w->n += decimal_write(w->text + w->n, v);
+}
+
+static void put_envelope(struct writer *w, const struct msg_message *m)
+{
+	if (addr_is_none(&m->origin.addr) || m->origin.addr.port == 0)
+		fail(w, ERR_RANGE);
+	PUT(w, HEAD);
+	w->n += addr_format(&m->origin.addr, w->text + w->n);
+	PUT(w, INCARNATION);
+	put_integer(w, m->origin.incarnation, 1);
+	PUT(w, SEQ);
+	put_integer(w, m->seq, 1);
+	PUT(w, TIME);
+	put_integer(w, (uint64_t)m->time_ms, 0);
+	PUT(w, DATA);
+}
+
+static bool is_text(const void *bytes, size_t n)
+{
+	return utf8_valid(bytes, n) && memchr(bytes, 0, n) == NULL;
+}
+
+/* With its quotes. */
+static size_t data_size(struct writer *w, const struct msg_message *m,
+			const void *data)
+{
+	if (m->data_bytes > DATA_MAX)
+		fail(w, ERR_TOO_LONG);
+	else if (m->base64)
+		return base64_size(m->data_bytes) + 2;
+	else if (is_text(data, m->data_bytes))
+		return json_size(data, m->data_bytes);
+	else
+		fail(w, ERR_RANGE);
+	return 0;
+}
+
+static void write_base64(char *out, const void *data, size_t n, size_t size)
+{
+	out[0] = '"';
+	base64_encode(data, n, out + 1); /* and a NUL where the quote goes */
+	out[size - 1] = '"';
+}
+
+enum err message_write(const struct msg_message *m, struct frame **out)
+{
+	const void *data = m->data_bytes > 0 ? (const void *)m->data : "";
+	struct writer w = { .n = 0 };
+	size_t tail = m->base64 ? strlen(BASE64 END) : strlen(END), size;
+	struct frame *f;
+	char *at;
+
+	put_envelope(&w, m);
+	size = data_size(&w, m, data);
+	if (w.n + size + tail > FRAME_BODY_MAX)
+		fail(&w, ERR_TOO_LONG);
+	if (w.err != ERR_OK)
+		return w.err;
+	f = frame_new(w.n + size + tail);
+	if (f == NULL)
+		return ERR_NOMEM;
+	at = (char *)f->body;
+	memcpy(at, w.text, w.n);
+	at += w.n;
+	if (m->base64)
+		write_base64(at, data, m->data_bytes, size);
+	else
+		json_write(at, data, m->data_bytes);
+	memcpy(at + size, m->base64 ? BASE64 END : END, tail);
+	*out = f;
+	return ERR_OK;
+}
+
+bool codec_wants_base64(const void *data, size_t n)
+{
+	/* Compared as they would travel, with the field that says so. */
+	size_t base64 = base64_size(n) + strlen("\"\"" BASE64);
+
+	return n > 0 && (!is_text(data, n) || json_size(data, n) > base64);
+}
+

@@ -1,88 +1,87 @@
 #include "wire/scan.h"
 
 #include "base/utf8.h"
+#include "base/word.h"
 
-#include <endian.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 
-/* cJSON copies a number into 64 bytes and stumbles over the rest; the longest
- * number of ours has 16 digits. */
-#define NUMBER_BYTES_MAX 63
-
+/* Each scan_... takes the place to look at and returns the place behind what
+ * it found there, or NULL when that must be refused. */
 struct scan {
-	const unsigned char *p, *end;
+	const unsigned char *end;
 	unsigned depth, values;
-	bool escapes; /* in the last string */
+	bool escaped; /* the last string had a backslash */
+	struct scan_members *outermost;
 	const char *why;
 };
 
-/* Our own keys are shorter: such are compared as they are. */
-#define KEY_SHORT 32
+typedef const unsigned char *place;
 
-/* The inside of a key's quotes. Of a long one also a hash of what it says, so
- * that not each is compared with each. */
-struct key {
-	const unsigned char *at, *end;
-	size_t n;
-	bool plain, is_long;
-	uint64_t hash;
-};
+static place scan_value(struct scan *s, place p, struct scan_member *m);
 
-static bool scan_value(struct scan *s);
-
-static bool refuse(struct scan *s, const char *why)
+static place refuse(struct scan *s, const char *why)
 {
 	s->why = why;
-	return false;
+	return NULL;
 }
 
-static void skip_space(struct scan *s)
+static inline bool is_at(const struct scan *s, place p, unsigned char c)
 {
-	while (s->p < s->end && (*s->p == ' ' || *s->p == '\n' ||
-				 *s->p == '\t' || *s->p == '\r'))
-		s->p++;
+	return p < s->end && *p == c;
 }
 
-static bool take(struct scan *s, unsigned char c)
+static place skip_some_space(place p, place end)
 {
-	if (s->p == s->end || *s->p != c)
-		return false;
-	s->p++;
-	return true;
+	while (p < end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r'))
+		p++;
+	return p;
 }
 
-#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* Of eight bytes, the top bit of each that is a quote, a backslash, a control
- * byte or not ASCII. With 7f added only zero stays below 80, with 60 only what
- * is below 20, and no sum of ASCII carries into the next byte: the lowest bit
- * is exact. */
-static uint64_t special_of_eight(const unsigned char *p)
+/* There is none as a rule, and it is below all that is no space. */
+static inline place skip_space(const struct scan *s, place p)
 {
-	uint64_t w, plain;
-
-	memcpy(&w, p, sizeof w);
-	w = le64toh(w);
-	plain = ((w ^ EACH('"')) + EACH(0x7f)) &
-		((w ^ EACH('\\')) + EACH(0x7f)) & (w + EACH(0x60)) & ~w;
-	return ~plain & EACH(0x80);
+	return p < s->end && *p <= ' ' ? skip_some_space(p, s->end) : p;
 }
 
-static void skip_plain(struct scan *s)
+/* What of eight bytes in a string is not plain ASCII. */
+static inline uint64_t not_plain(place p)
 {
-	const unsigned char *p = s->p;
+	uint64_t w = word_load(p);
 
-	for (; s->end - p >= 8; p += 8) {
-		uint64_t hits = special_of_eight(p);
+	return word_to_escape(w) | word_beyond_ascii(w);
+}
 
-		if (hits != 0) {
-			p += __builtin_ctzll(hits) / 8;
-			break;
-		}
+/* The first word alone: most strings are short. */
+static inline place skip_ascii(place p, place end)
+{
+	while (end - p >= WORD_BYTES) {
+		uint64_t found = not_plain(p);
+
+		if (found != 0)
+			return p + word_first(found);
+		p += WORD_BYTES;
+		while (end - p >= 4 * WORD_BYTES &&
+		       (not_plain(p) | not_plain(p + WORD_BYTES) |
+			not_plain(p + 2 * WORD_BYTES) |
+			not_plain(p + 3 * WORD_BYTES)) == 0)
+			p += 4 * WORD_BYTES;
 	}
-	s->p = p;
+	while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
+		p++;
+	return p;
+}
+
+place scan_plain(place p, place end)
+{
+	size_t len;
+
+	do {
+		p = skip_ascii(p, end);
+		len = p < end && *p >= 0x80 ? utf8_run(p, (size_t)(end - p))
+					    : 0;
+		p += len;
+	} while (len > 0);
+	return p;
 }
 
 static int hex_value(unsigned char c)
@@ -97,7 +96,7 @@ static int hex_value(unsigned char c)
 }
 
 /* Four hex digits at p, or -1. */
-static int32_t hex4(const unsigned char *p)
+static int32_t hex4(place p)
 {
 	int32_t v = 0;
 
@@ -122,106 +121,108 @@ static bool is_low_surrogate(int32_t unit)
 }
 
 /* Behind "\u". */
-static bool scan_unicode_escape(struct scan *s)
+static place scan_unicode_escape(struct scan *s, place p)
 {
-	int32_t unit = s->end - s->p < 4 ? -1 : hex4(s->p);
+	int32_t unit = s->end - p < 4 ? -1 : hex4(p);
 
 	if (unit < 0)
 		return refuse(s, "bad \\u escape");
 	if (unit == 0)
 		return refuse(s, "\\u0000 in a string");
-	s->p += 4;
+	p += 4;
 	if (is_low_surrogate(unit))
 		return refuse(s, "lone surrogate");
 	if (!is_high_surrogate(unit))
-		return true;
-	if (s->end - s->p < 6 || s->p[0] != '\\' || s->p[1] != 'u' ||
-	    !is_low_surrogate(hex4(s->p + 2)))
+		return p;
+	if (s->end - p < 6 || p[0] != '\\' || p[1] != 'u' ||
+	    !is_low_surrogate(hex4(p + 2)))
 		return refuse(s, "lone surrogate");
-	s->p += 6;
-	return true;
+	return p + 6;
 }
 
 /* Behind the backslash. */
-static bool scan_escape(struct scan *s)
+static place scan_escape(struct scan *s, place p)
 {
-	if (take(s, 'u'))
-		return scan_unicode_escape(s);
-	if (s->p == s->end || *s->p == '\0' ||
-	    strchr("\"\\/bfnrt", *s->p) == NULL)
+	s->escaped = true;
+	if (is_at(s, p, 'u'))
+		return scan_unicode_escape(s, p + 1);
+	if (p == s->end || *p == '\0' || strchr("\"\\/bfnrt", *p) == NULL)
 		return refuse(s, "bad escape");
-	s->p++;
-	return true;
+	return p + 1;
 }
 
-static bool scan_string(struct scan *s)
+static place scan_string(struct scan *s, place p)
 {
-	s->escapes = false;
-	if (!take(s, '"'))
+	s->escaped = false;
+	if (!is_at(s, p, '"'))
 		return refuse(s, "string expected");
-	for (;;) {
-		size_t len;
-
-		skip_plain(s);
-		if (s->p == s->end)
+	for (p++; p != NULL; p = scan_escape(s, p + 1)) {
+		p = scan_plain(p, s->end);
+		if (p == s->end)
 			return refuse(s, "string without end");
-		if (take(s, '"'))
-			return true;
-		if (take(s, '\\')) {
-			s->escapes = true;
-			if (!scan_escape(s))
-				return false;
-			continue;
-		}
-		if (*s->p < 0x20)
+		if (*p == '"')
+			return p + 1;
+		if (*p < 0x20)
 			return refuse(s, "control byte in a string");
-		len = utf8_sequence(s->p, (size_t)(s->end - s->p));
-		if (len == 0)
+		if (*p != '\\')
 			return refuse(s, "not UTF-8");
-		s->p += len;
 	}
+	return NULL;
 }
 
-/* One or more digits. */
-static bool take_digits(struct scan *s)
+static place skip_digits(place p, place end)
 {
-	const unsigned char *first = s->p;
+	for (; end - p >= WORD_BYTES; p += WORD_BYTES) {
+		uint64_t found = word_not_digits(word_load(p));
 
-	while (s->p < s->end && *s->p >= '0' && *s->p <= '9')
-		s->p++;
-	return s->p > first;
+		if (found != 0)
+			return p + word_first(found);
+	}
+	while (p < end && *p >= '0' && *p <= '9')
+		p++;
+	return p;
 }
 
-static bool scan_number(struct scan *s)
+/* One or more. */
+static inline place scan_digits(struct scan *s, place p)
 {
-	const unsigned char *first = s->p;
+	place end = skip_digits(p, s->end);
 
-	take(s, '-');
+	return end > p ? end : refuse(s, "bad number");
+}
+
+static place scan_exponent(struct scan *s, place p)
+{
+	p += is_at(s, p, '+') || is_at(s, p, '-');
+	return scan_digits(s, p);
+}
+
+static place scan_number(struct scan *s, place p)
+{
+	place first = p;
+
+	if (is_at(s, p, '-'))
+		p++;
+	else if (p == s->end || *p < '0' || *p > '9')
+		return refuse(s, "value expected");
 	/* A digit behind a leading zero is left to be "expected , or }". */
-	if (!take(s, '0') && !take_digits(s))
-		return refuse(s,
-			      first == s->p ? "value expected" : "bad number");
-	if (take(s, '.') && !take_digits(s))
-		return refuse(s, "bad number");
-	if (take(s, 'e') || take(s, 'E')) {
-		if (!take(s, '+'))
-			take(s, '-');
-		if (!take_digits(s))
-			return refuse(s, "bad number");
-	}
-	if (s->p - first > NUMBER_BYTES_MAX)
+	p = is_at(s, p, '0') ? p + 1 : scan_digits(s, p);
+	if (p != NULL && is_at(s, p, '.'))
+		p = scan_digits(s, p + 1);
+	if (p != NULL && (is_at(s, p, 'e') || is_at(s, p, 'E')))
+		p = scan_exponent(s, p + 1);
+	if (p != NULL && p - first > SCAN_NUMBER_MAX)
 		return refuse(s, "number too long");
-	return true;
+	return p;
 }
 
-static bool scan_word(struct scan *s, const char *word)
+static place scan_word(struct scan *s, place p, const char *word)
 {
 	size_t n = strlen(word);
 
-	if ((size_t)(s->end - s->p) < n || memcmp(s->p, word, n) != 0)
+	if ((size_t)(s->end - p) < n || memcmp(p, word, n) != 0)
 		return refuse(s, "value expected");
-	s->p += n;
-	return true;
+	return p + n;
 }
 
 /* Of \b \f \n \r \t; the other short escapes stand for themselves. */
@@ -277,196 +278,318 @@ static uint32_t next_point(const unsigned char **p)
 	return point;
 }
 
-static uint64_t key_hash(const struct key *k)
+/* UTF-8 of a code point; returns its length. */
+static size_t put_point(uint32_t point, unsigned char out[4])
 {
-	uint64_t h = 0xcbf29ce484222325u; /* FNV-1a, by code points */
-
-	for (const unsigned char *p = k->at; p < k->end;)
-		h = (h ^ next_point(&p)) * 0x100000001b3u;
-	return h;
+	if (point < 0x80) {
+		out[0] = (unsigned char)point;
+		return 1;
+	}
+	if (point < 0x800) {
+		out[0] = (unsigned char)(0xc0 | point >> 6);
+		out[1] = (unsigned char)(0x80 | (point & 0x3f));
+		return 2;
+	}
+	if (point < 0x10000) {
+		out[0] = (unsigned char)(0xe0 | point >> 12);
+		out[1] = (unsigned char)(0x80 | (point >> 6 & 0x3f));
+		out[2] = (unsigned char)(0x80 | (point & 0x3f));
+		return 3;
+	}
+	out[0] = (unsigned char)(0xf0 | point >> 18);
+	out[1] = (unsigned char)(0x80 | (point >> 12 & 0x3f));
+	out[2] = (unsigned char)(0x80 | (point >> 6 & 0x3f));
+	out[3] = (unsigned char)(0x80 | (point & 0x3f));
+	return 4;
 }
 
-static bool says_the_same(const struct key *a, const struct key *b)
+/* From the next backslash on; what is before it is taken as it is. */
+static size_t plain_bytes(const unsigned char *p, const unsigned char *end)
+{
+	const unsigned char *slash = memchr(p, '\\', (size_t)(end - p));
+
+	return (size_t)((slash != NULL ? slash : end) - p);
+}
+
+size_t scan_text_copy(const struct scan_text *t, void *out, size_t cap)
+{
+	const unsigned char *p = t->at, *end = t->at + t->n;
+	unsigned char point[4];
+	size_t n = 0;
+
+	while (p < end) {
+		const unsigned char *from = p;
+		size_t len = plain_bytes(p, end);
+
+		if (len > 0) {
+			p += len;
+		} else {
+			len = put_point(next_point(&p), point);
+			from = point;
+		}
+		if (n < cap)
+			memcpy((char *)out + n, from,
+			       len < cap - n ? len : cap - n);
+		n += len;
+	}
+	return n;
+}
+
+bool scan_text_is(const struct scan_text *t, const char *word, size_t n)
+{
+	const unsigned char *p = t->at, *end = t->at + t->n;
+
+	if (!t->escaped)
+		return t->n == n && memcmp(t->at, word, n) == 0;
+	for (; p < end && n > 0; word++, n--)
+		if (next_point(&p) != (unsigned char)*word)
+			return false;
+	return p == end && n == 0;
+}
+
+static uint64_t mix(uint64_t h, uint64_t word)
+{
+	h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	return h ^ h >> 29;
+}
+
+/* Of fewer bytes than a word has. */
+static uint64_t mix_rest(uint64_t h, place p, size_t n)
+{
+	uint64_t word = 0;
+
+	while (n-- > 0)
+		word = word << 8 | p[n];
+	return mix(h, word);
+}
+
+static uint64_t plain_hash(place p, size_t n)
+{
+	uint64_t h = 0;
+
+	for (; n >= WORD_BYTES; p += WORD_BYTES, n -= WORD_BYTES)
+		h = mix(h, word_load(p));
+	return mix_rest(h, p, n);
+}
+
+/* The same of a text that must be unescaped for it. */
+static uint64_t escaped_hash(place p, size_t n)
+{
+	unsigned char bytes[WORD_BYTES + 3];
+	size_t have = 0;
+	place end = p + n;
+	uint64_t h = 0;
+
+	while (p < end) {
+		have += put_point(next_point(&p), bytes + have);
+		if (have >= WORD_BYTES) {
+			h = mix(h, word_load(bytes));
+			have -= WORD_BYTES;
+			memmove(bytes, bytes + WORD_BYTES, have);
+		}
+	}
+	return mix_rest(h, bytes, have);
+}
+
+static bool text_equal(const struct scan_text *a, const struct scan_text *b)
 {
 	const unsigned char *p = a->at, *q = b->at;
+	const unsigned char *p_end = p + a->n, *q_end = q + b->n;
 
-	while (p < a->end && q < b->end)
+	if (!a->escaped && !b->escaped)
+		return a->n == b->n && memcmp(p, q, a->n) == 0;
+	while (p < p_end && q < q_end)
 		if (next_point(&p) != next_point(&q))
 			return false;
-	return p == a->end && q == b->end;
+	return p == p_end && q == q_end;
 }
 
-static bool key_equal(const struct key *a, const struct key *b)
+static bool is_among(const struct scan_members *all,
+		     const struct scan_member *m)
 {
-	if (a->plain && b->plain && a->n != b->n)
-		return false;
-	if (a->is_long && b->is_long && a->hash != b->hash)
-		return false;
-	if (a->plain && b->plain)
-		return memcmp(a->at, b->at, a->n) == 0;
-	return says_the_same(a, b);
+	for (size_t i = 0; i < all->n; i++)
+		if (all->v[i].hash == m->hash &&
+		    text_equal(&all->v[i].key, &m->key))
+			return true;
+	return false;
 }
 
-/* A key that is not among the n before it, and its colon. */
-static bool scan_key(struct scan *s, struct key *keys, size_t n)
+/* A key of fewer bytes than a word has, plain: most are. NULL: another one. */
+static inline place scan_short_key(const struct scan *s, place p,
+				   struct scan_member *m)
 {
-	struct key *k = &keys[n];
+	uint64_t word, found;
+	size_t n;
 
-	if (n == SCAN_KEYS_MAX)
-		return refuse(s, "too many keys in one object");
-	k->at = s->p + 1;
-	if (!scan_string(s))
-		return false;
-	k->end = s->p - 1;
-	k->n = (size_t)(k->end - k->at);
-	k->plain = !s->escapes;
-	k->is_long = k->n > KEY_SHORT;
-	if (k->is_long)
-		k->hash = key_hash(k);
-	for (size_t i = 0; i < n; i++)
-		if (key_equal(&keys[i], k))
-			return refuse(s, "a key twice in one object");
-	skip_space(s);
-	return take(s, ':') || refuse(s, "colon expected");
+	if (s->end - p <= WORD_BYTES || *p != '"')
+		return NULL;
+	word = word_load(++p);
+	found = word_to_escape(word) | word_beyond_ascii(word);
+	if (found == 0)
+		return NULL;
+	n = word_first(found);
+	if (p[n] != '"')
+		return NULL;
+	m->key = (struct scan_text){ p, n, false };
+	m->hash = mix(0, word & ~(UINT64_MAX << 8 * n));
+	return p + n + 1;
+}
+
+static place scan_any_key(struct scan *s, place p, struct scan_member *m)
+{
+	place at = p + 1;
+
+	p = scan_string(s, p);
+	if (p == NULL)
+		return NULL;
+	m->key = (struct scan_text){ at, (size_t)(p - 1 - at), s->escaped };
+	m->hash = s->escaped ? escaped_hash(at, m->key.n)
+			     : plain_hash(at, m->key.n);
+	return p;
+}
+
+/* A key that is not among those before it, and its colon. The hash is of the
+ * unescaped text, so that only keys which are (nearly always) equal are ever
+ * compared; `seen` has a bit set for each, and most often answers alone. */
+static inline place scan_key(struct scan *s, place p,
+			     const struct scan_members *all,
+			     struct scan_member *m, uint64_t *seen)
+{
+	place behind = scan_short_key(s, p, m);
+	uint64_t bit;
+
+	if (behind == NULL)
+		behind = scan_any_key(s, p, m);
+	if (behind == NULL)
+		return NULL;
+	bit = UINT64_C(1) << m->hash % 64;
+	if ((*seen & bit) != 0 && is_among(all, m))
+		return refuse(s, "a key twice in one object");
+	*seen |= bit;
+	p = skip_space(s, behind);
+	return is_at(s, p, ':') ? p + 1 : refuse(s, "colon expected");
 }
 
 /* The bracket that is the current byte. */
-static bool enter(struct scan *s)
+static place enter(struct scan *s, place p)
 {
 	if (++s->depth > SCAN_DEPTH_MAX)
 		return refuse(s, "nested too deeply");
-	s->p++;
-	skip_space(s);
-	return true;
+	return skip_space(s, p + 1);
 }
 
-static bool scan_members(struct scan *s)
+static place scan_braces(struct scan *s, place p)
 {
-	struct key keys[SCAN_KEYS_MAX];
-	size_t n = 0;
+	struct scan_members inner, *all = s->depth == 0 ? s->outermost : &inner;
+	uint64_t seen = 0;
 
-	if (!enter(s))
-		return false;
-	if (!take(s, '}')) {
-		do {
-			skip_space(s);
-			if (!scan_key(s, keys, n++) || !scan_value(s))
-				return false;
-		} while (take(s, ','));
-		if (!take(s, '}'))
-			return refuse(s, "comma or } expected");
+	all->n = 0;
+	p = enter(s, p);
+	if (p == NULL)
+		return NULL;
+	for (; all->n > 0 || !is_at(s, p, '}'); p++) {
+		struct scan_member *m = &all->v[all->n];
+
+		if (all->n == SCAN_KEYS_MAX)
+			return refuse(s, "too many keys in one object");
+		p = scan_key(s, skip_space(s, p), all, m, &seen);
+		if (p != NULL)
+			p = scan_value(s, p, m);
+		if (p == NULL)
+			return NULL;
+		all->n++;
+		if (!is_at(s, p, ','))
+			break;
 	}
+	if (!is_at(s, p, '}'))
+		return refuse(s, "comma or } expected");
 	s->depth--;
-	return true;
+	return p + 1;
 }
 
-static bool scan_elements(struct scan *s)
+static place scan_brackets(struct scan *s, place p)
 {
-	if (!enter(s))
-		return false;
-	if (!take(s, ']')) {
-		do {
-			if (!scan_value(s))
-				return false;
-		} while (take(s, ','));
-		if (!take(s, ']'))
-			return refuse(s, "comma or ] expected");
+	bool first = true;
+
+	p = enter(s, p);
+	if (p == NULL)
+		return NULL;
+	for (; !first || !is_at(s, p, ']'); p++) {
+		p = scan_value(s, p, NULL);
+		if (p == NULL)
+			return NULL;
+		first = false;
+		if (!is_at(s, p, ','))
+			break;
 	}
+	if (!is_at(s, p, ']'))
+		return refuse(s, "comma or ] expected");
 	s->depth--;
-	return true;
+	return p + 1;
 }
 
-static bool scan_bare_value(struct scan *s)
+static place scan_bare_value(struct scan *s, place p)
 {
-	switch (s->p < s->end ? *s->p : '\0') {
+	switch (p < s->end ? *p : '\0') {
 	case '{':
-		return scan_members(s);
+		return scan_braces(s, p);
 	case '[':
-		return scan_elements(s);
+		return scan_brackets(s, p);
 	case '"':
-		return scan_string(s);
+		return scan_string(s, p);
 	case 't':
-		return scan_word(s, "true");
+		return scan_word(s, p, "true");
 	case 'f':
-		return scan_word(s, "false");
+		return scan_word(s, p, "false");
 	case 'n':
-		return scan_word(s, "null");
+		return scan_word(s, p, "null");
 	default:
-		return scan_number(s);
+		return scan_number(s, p);
 	}
 }
 
-/* With the white space around it. Recursion ends at SCAN_DEPTH_MAX. */
-static bool scan_value(struct scan *s)
+/* With the white space around it, noted in m unless that is NULL. Recursion
+ * ends at SCAN_DEPTH_MAX. */
+static place scan_value(struct scan *s, place p, struct scan_member *m)
 {
+	place from;
+
 	if (++s->values > SCAN_VALUES_MAX)
 		return refuse(s, "too many values");
-	skip_space(s);
-	if (!scan_bare_value(s))
-		return false;
-	skip_space(s);
-	return true;
+	from = skip_space(s, p);
+	p = scan_bare_value(s, from);
+	if (p == NULL)
+		return NULL;
+	if (m != NULL) {
+		size_t quote = *from == '"';
+
+		m->kind = (char)*from;
+		m->value.at = from + quote;
+		m->value.n = (size_t)(p - from) - 2 * quote;
+		m->value.escaped = quote && s->escaped;
+	}
+	return skip_space(s, p);
+}
+
+enum err scan_members(const void *bytes, size_t n, struct scan_members *out,
+		      const char **why)
+{
+	place p = n > 0 ? bytes : (place) "";
+	struct scan s = { .end = p + n, .outermost = out };
+
+	p = skip_space(&s, p);
+	p = is_at(&s, p, '{') ? scan_value(&s, p, NULL)
+			      : refuse(&s, "not an object");
+	if (p != NULL && p != s.end)
+		p = refuse(&s, "bytes after the object");
+	if (p == NULL && why != NULL)
+		*why = s.why;
+	return p != NULL ? ERR_OK : ERR_SYNTAX;
 }
 
 enum err scan_object(const void *bytes, size_t n, const char **why)
 {
-	struct scan s = { .p = bytes };
-	bool ok;
+	struct scan_members members;
 
-	s.end = n > 0 ? s.p + n : s.p;
-	skip_space(&s);
-	if (s.p == s.end || *s.p != '{')
-		ok = refuse(&s, "not an object");
-	else
-		ok = scan_value(&s);
-	if (ok && s.p != s.end)
-		ok = refuse(&s, "bytes after the object");
-	if (!ok && why != NULL)
-		*why = s.why;
-	return ok ? ERR_OK : ERR_SYNTAX;
-}
-
-/* --- one string -------------------------------------------------------- */
-
-bool scan_text(const uint8_t *bytes, size_t n, struct scan_text *out)
-{
-	struct scan s = { .p = bytes, .end = bytes + n };
-
-	if (!scan_string(&s))
-		return false;
-	*out = (struct scan_text){ bytes + 1, (size_t)(s.p - bytes) - 2,
-				   !s.escapes };
-	return true;
-}
-
-static size_t write_point(uint32_t point, uint8_t *out)
-{
-	unsigned tails = point < 0x80      ? 0
-			 : point < 0x800   ? 1
-			 : point < 0x10000 ? 2
-					   : 3;
-	static const uint8_t lead[] = { 0, 0xc0, 0xe0, 0xf0 };
-
-	out[0] = (uint8_t)(lead[tails] | point >> 6 * tails);
-	for (unsigned i = 1; i <= tails; i++)
-		out[i] = (uint8_t)(0x80 | (point >> 6 * (tails - i) & 0x3f));
-	return 1 + tails;
-}
-
-size_t scan_unescape(const struct scan_text *t, uint8_t *out)
-{
-	const unsigned char *p = t->at, *end = t->at + t->n;
-	uint8_t *to = out;
-
-	while (p < end) {
-		const unsigned char *slash = memchr(p, '\\', (size_t)(end - p));
-		size_t n = (size_t)((slash != NULL ? slash : end) - p);
-
-		memcpy(to, p, n);
-		to += n;
-		p += n;
-		if (slash != NULL)
-			to += write_point(next_point(&p), to);
-	}
-	return (size_t)(to - out);
+	return scan_members(bytes, n, &members, why);
 }

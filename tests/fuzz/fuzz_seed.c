@@ -255,6 +255,8 @@ static const struct message *current(struct line *l)
 		l->proven = false;
 		l->has_said = codec_decode(at + FRAME_HEAD_BYTES, h.body_bytes,
 					   &l->said, NULL) == ERR_OK;
+		if (l->has_said && l->said.type == MSG_MESSAGE)
+			l->said.message.data = NULL; /* it stands in given */
 		buf_drop(&l->given, FRAME_HEAD_BYTES + h.body_bytes);
 	}
 	return l->has_said ? &l->said : NULL;

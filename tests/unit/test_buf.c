@@ -156,7 +156,7 @@ static void escapes_what_json_wants_escaped(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(t); i++) {
 		buf_json(&b, t[i].bytes, t[i].n);
-		assert_int_equal(buf_json_size(t[i].bytes, t[i].n), b.len);
+		assert_int_equal(json_size(t[i].bytes, t[i].n), b.len);
 		assert_holds(&b, t[i].text);
 	}
 	buf_free(&b);
@@ -172,9 +172,38 @@ static void foresees_the_size_of_every_escaped_byte(void **state)
 
 		buf_reset(&b);
 		buf_json(&b, text, 3);
-		assert_int_equal(buf_json_size(text, 3), b.len);
+		assert_int_equal(json_size(text, 3), b.len);
 	}
 	buf_free(&b);
+}
+
+/* Longer than a few words, with something to escape at every place; into
+ * memory that has no byte to spare. */
+static void escapes_at_every_place_of_a_long_text(void **state)
+{
+	static const char *const escapes[] = { "\n\\n", "\x1f\\u001f",
+					       "\"\\\"" };
+	char text[100];
+
+	(void)state;
+	for (size_t n = 1; n < sizeof text; n++)
+		for (size_t at = 0; at < n; at++) {
+			const char *e = escapes[(n + at) % COUNT_OF(escapes)];
+			size_t size = n + 2 + strlen(e + 1) - 1;
+			char *out = malloc(size);
+
+			memset(text, 'x', n);
+			text[at] = e[0];
+			assert_int_equal(json_size(text, n), size);
+			assert_int_equal(json_write(out, text, n), size);
+			assert_int_equal(out[0], '"');
+			assert_memory_equal(out + 1, text, at);
+			assert_memory_equal(out + 1 + at, e + 1, strlen(e + 1));
+			assert_memory_equal(out + 1 + at + strlen(e + 1),
+					    text + at + 1, n - at - 1);
+			assert_int_equal(out[size - 1], '"');
+			free(out);
+		}
 }
 
 static void makes_bytes_harmless_for_a_terminal(void **state)
@@ -249,6 +278,7 @@ int main(void)
 		cmocka_unit_test(drops_from_the_front),
 		cmocka_unit_test(escapes_what_json_wants_escaped),
 		cmocka_unit_test(foresees_the_size_of_every_escaped_byte),
+		cmocka_unit_test(escapes_at_every_place_of_a_long_text),
 		cmocka_unit_test(makes_bytes_harmless_for_a_terminal),
 		cmocka_unit_test(makes_every_pair_of_bytes_harmless),
 	};

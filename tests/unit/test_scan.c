@@ -498,6 +498,103 @@ static void accepts_nothing_that_cjson_refuses(void **state)
 	assert_true(accepted > 1000); /* or the comparison says nothing */
 }
 
+/* -- Where the members are. -- */
+
+static void assert_text(const struct scan_text *t, const char *at, size_t n)
+{
+	assert_ptr_equal(t->at, at);
+	assert_int_equal(t->n, n);
+}
+
+static void notes_where_the_outermost_members_are(void **state)
+{
+	static const char text[] =
+		" {\"a\":1, \"\\u0062\" : {\"c\":\"\\n\"} ,"
+		"\"\":\"d\\\\\",\"e\":[2,\"f\"]\t,\"g\":true} ";
+	static const struct {
+		const char *key, *value, *kinds;
+		bool key_escaped, value_escaped;
+	} t[] = {
+		{ "a", "1", "1", false, false },
+		{ "\\u0062", "{\"c\":\"\\n\"}", "{", true, false },
+		{ "", "d\\\\", "\"", false, true },
+		{ "e", "[2,\"f\"]", "[", false, false },
+		{ "g", "true", "t", false, false },
+	};
+	struct scan_members all;
+
+	(void)state;
+	assert_int_equal(scan_members(text, strlen(text), &all, NULL), ERR_OK);
+	assert_int_equal(all.n, COUNT_OF(t));
+	for (size_t i = 0; i < COUNT_OF(t); i++) {
+		const struct scan_member *m = &all.v[i];
+
+		assert_int_equal(m->key.n, strlen(t[i].key));
+		assert_memory_equal(m->key.at, t[i].key, m->key.n);
+		assert_int_equal(m->value.n, strlen(t[i].value));
+		assert_memory_equal(m->value.at, t[i].value, m->value.n);
+		assert_int_equal(m->kind, t[i].kinds[0]);
+		assert_int_equal(m->key.escaped, t[i].key_escaped);
+		assert_int_equal(m->value.escaped, t[i].value_escaped);
+	}
+	assert_text(&all.v[2].value, strstr(text, "d\\"), 3);
+	assert_int_equal(scan_members("{}", 2, &all, NULL), ERR_OK);
+	assert_int_equal(all.n, 0);
+}
+
+static void unescapes_what_it_noted(void **state)
+{
+	static const char text[] = "{\"k\\u0065y\":\"a\\u00e4\\/\xc3\xa4\\ud83d"
+				   "\\ude00\\u20ac\\b\\f\\n\\r\\t\\\"\\\\z\"}";
+	static const char expected[] = "a\xc3\xa4/\xc3\xa4\xf0\x9f\x98\x80"
+				       "\xe2\x82\xac\b\f\n\r\t\"\\z";
+	size_t n = sizeof expected - 1;
+	struct scan_members all;
+	char out[sizeof expected];
+
+	(void)state;
+	assert_int_equal(scan_members(text, strlen(text), &all, NULL), ERR_OK);
+	for (size_t cap = 0; cap <= n; cap++) {
+		memset(out, '#', sizeof out);
+		assert_int_equal(scan_text_copy(&all.v[0].value, out, cap), n);
+		assert_memory_equal(out, expected, cap);
+		assert_int_equal(out[cap], '#');
+	}
+	assert_true(scan_text_is(&all.v[0].key, "key", 3));
+	assert_false(scan_text_is(&all.v[0].key, "kex", 3));
+	assert_false(scan_text_is(&all.v[0].key, "ke", 2));
+	assert_false(scan_text_is(&all.v[0].key, "keys", 4));
+}
+
+/* Keys of every length, the second with a part of it escaped: found. With one
+ * letter changed: not. */
+static void finds_a_key_again_however_it_is_written(void **state)
+{
+	char letters[41], text[400];
+
+	(void)state;
+	for (size_t n = 1; n < sizeof letters; n++)
+		for (size_t at = 0; at < n; at++) {
+			for (size_t i = 0; i < n; i++)
+				letters[i] = (char)('a' + i % 26);
+			letters[n] = '\0';
+			sprintf(text, "{\"%s\":1,\"%.*s\\u%04x%s\":2}", letters,
+				(int)at, letters, (unsigned)letters[at],
+				letters + at + 1);
+			assert_int_equal(scan_object(text, strlen(text), NULL),
+					 ERR_SYNTAX);
+			sprintf(text, "{\"%s\":1,\"%.*s\\u%04x%s\":2}", letters,
+				(int)at, letters, (unsigned)letters[at] ^ 1,
+				letters + at + 1);
+			assert_int_equal(scan_object(text, strlen(text), NULL),
+					 ERR_OK);
+			sprintf(text, "{\"%s\":1,\"%s\":2}", letters, letters);
+			assert_int_equal(scan_object(text, strlen(text), NULL),
+					 ERR_SYNTAX);
+			letters[at] ^= 1;
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -514,6 +611,9 @@ int main(void)
 		cmocka_unit_test(counts_the_keys_of_one_object),
 		cmocka_unit_test(refuses_numbers_that_cjson_would_cut),
 		cmocka_unit_test(accepts_nothing_that_cjson_refuses),
+		cmocka_unit_test(notes_where_the_outermost_members_are),
+		cmocka_unit_test(unescapes_what_it_noted),
+		cmocka_unit_test(finds_a_key_again_however_it_is_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,7 +59,7 @@ static const struct vector bad[] = {
 
 static bool valid_within(const struct vector *v, size_t before, size_t after)
 {
-	char text[64];
+	char text[160];
 	char *copy;
 	bool ok;
 
@@ -75,8 +75,8 @@ static void accepts_good_text_at_any_offset(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(good); i++)
-		for (size_t k = 0; k < 256; k++)
-			if (!valid_within(&good[i], k % 16, k / 16))
+		for (size_t k = 0; k < 1024; k++)
+			if (!valid_within(&good[i], k % 64, k / 64))
 				fail_msg("vector %zu at %zu", i, k);
 }
 
@@ -84,8 +84,8 @@ static void refuses_bad_text_at_any_offset(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(bad); i++)
-		for (size_t k = 0; k < 256; k++)
-			if (valid_within(&bad[i], k % 16, k / 16))
+		for (size_t k = 0; k < 1024; k++)
+			if (valid_within(&bad[i], k % 64, k / 64))
 				fail_msg("vector %zu at %zu", i, k);
 }
 
