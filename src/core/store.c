@@ -38,17 +38,17 @@ static uint64_t id_hash(const struct store *s, const struct hash *id)
 /* Both of these are the choice of whoever publishes. The index uses the hash as
  * a place: four in a row, which is how messages come and go, share a line of
  * the cache, and are hashed once. */
-static uint64_t seq_hash(struct store *s, uint64_t number, uint64_t seq)
+static uint64_t seq_hash(const struct store *s, struct block *b,
+			 uint64_t number, uint64_t seq)
 {
 	uint64_t key[2] = { number, seq / 4 };
 
-	if (s->block_number != number || s->block != seq / 4) {
-		s->block_hash =
-			(uint32_t)hash_keyed(s->secret, key, sizeof key);
-		s->block_number = number;
-		s->block = seq / 4;
-	}
-	return (s->block_hash & ~UINT32_C(3)) | (seq & 3);
+	if (b->number != number || b->seqs != seq / 4)
+		*b = (struct block){ .number = number,
+				     .seqs = seq / 4,
+				     .hash = (uint32_t)hash_keyed(
+					     s->secret, key, sizeof key) };
+	return (b->hash & ~UINT32_C(3)) | (seq & 3);
 }
 
 /* --- the heap of runs ------------------------------------------------- */
@@ -225,7 +225,8 @@ static void drop_oldest(struct store *s, const struct origin *run)
 		index_remove(&s->by_id, id_hash(s, &e->id), slot);
 	else
 		leave_unnamed(s, e);
-	index_remove(&s->by_seq, seq_hash(s, e->run->number, e->seq), slot);
+	index_remove(&s->by_seq,
+		     seq_hash(s, &s->dropped, e->run->number, e->seq), slot);
 	(void)!ranges_remove(&e->run->held, e->seq); /* it may say too much */
 	s->count--;
 	s->bytes -= size_of(e->frame);
@@ -253,7 +254,8 @@ static void link_newest(struct store *s, uint32_t slot, struct origin *run)
 static enum err index_slot(struct store *s, uint32_t slot, struct origin *run,
 			   uint64_t seq)
 {
-	enum err e = index_put(&s->by_seq, seq_hash(s, run->number, seq), slot);
+	enum err e = index_put(&s->by_seq,
+			       seq_hash(s, &s->put, run->number, seq), slot);
 
 	if (e != ERR_OK)
 		return e;
@@ -274,7 +276,7 @@ no_range:
 	if (run->held_count == 0)
 		heap_remove(s, run);
 no_heap:
-	index_remove(&s->by_seq, seq_hash(s, run->number, seq), slot);
+	index_remove(&s->by_seq, seq_hash(s, &s->put, run->number, seq), slot);
 	return e;
 }
 
@@ -343,8 +345,9 @@ const struct stored *store_by_seq(struct store *s, const struct origin *run,
 				  uint64_t seq)
 {
 	struct probe p = { .store = s, .run = run, .seq = seq };
-	uint32_t slot = index_find(&s->by_seq, seq_hash(s, run->number, seq),
-				   same_seq, &p);
+	uint32_t slot =
+		index_find(&s->by_seq, seq_hash(s, &s->put, run->number, seq),
+			   same_seq, &p);
 
 	return slot == INDEX_NONE ? NULL : &s->v[slot];
 }

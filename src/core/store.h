@@ -31,6 +31,12 @@ struct stored {
 	struct hash id;         /* if named */
 };
 
+/* Four seqs of a run and their hash; number 0: nothing yet. */
+struct block {
+	uint64_t number, seqs;
+	uint32_t hash;
+};
+
 struct store {
 	struct stored *v;
 	uint32_t n, cap,
@@ -41,9 +47,7 @@ struct store {
 	uint32_t heap_n, heap_cap;
 	uint64_t count, bytes, count_max, bytes_max;
 	uint64_t secret;
-	uint64_t block,
-		block_number; /* the last one, see seq_hash; number 0: */
-	uint32_t block_hash;  /* none yet */
+	struct block put, dropped; /* the last ones, see seq_hash */
 };
 
 void store_init(struct store *s, uint64_t count_max, uint64_t bytes_max,

@@ -14,7 +14,6 @@ void heap_settle(void)
 {
 #ifdef __GLIBC__
 	mallopt(M_ARENA_MAX, 1);
-	mallopt(M_MXFAST, 160);
 	mallopt(M_TOP_PAD, GROW_BYTES);
 	mallopt(M_TRIM_THRESHOLD, 4 * GROW_BYTES);
 #endif

@@ -107,7 +107,7 @@ static void show_found(struct buf *b, struct frame *f, const struct hash *id)
 	char origin[ADDR_TEXT_MAX], hex[HASH_HEX + 1];
 	const struct msg_message *m;
 
-	if (parcel_new(&c, &head, f, &why) != ERR_OK) {
+	if (parcel_new(&c, &head, f, NULL, &why) != ERR_OK) {
 		buf_str(b, "out of memory\n");
 		return;
 	}

@@ -105,10 +105,13 @@ static void format_json(struct buf *b, const struct parcel *p)
 	buf_char(b, '}');
 }
 
-static void format_plain(struct buf *b, const uint8_t *data, size_t n)
+/* as_sent: it stands in the frame as it is. Then it has no newline: there, as
+ * in any JSON, that would be an escape. */
+static void format_plain(struct buf *b, const uint8_t *data, size_t n,
+			 bool as_sent)
 {
 	while (n > 0) {
-		const uint8_t *nl = memchr(data, '\n', n);
+		const uint8_t *nl = as_sent ? NULL : memchr(data, '\n', n);
 		size_t len = nl != NULL ? (size_t)(nl - data) : n;
 
 		buf_add(b, data, len);
@@ -130,7 +133,7 @@ void output_format(struct buf *b, const struct parcel *p, bool json,
 	else if (terminal)
 		buf_visible(b, m->data, m->data_bytes);
 	else
-		format_plain(b, m->data, m->data_bytes);
+		format_plain(b, m->data, m->data_bytes, p->msg.memory == NULL);
 	buf_char(b, '\n');
 }
 

@@ -16,7 +16,7 @@ static enum err make_parcel(const struct msg_message *m, struct parcel **out)
 	if (e != ERR_OK)
 		return e;
 	head.body_bytes = f->body_bytes;
-	e = parcel_new(out, &head, f, &why);
+	e = parcel_new(out, &head, f, NULL, &why);
 	if (e == ERR_OK)
 		(*out)->wall_ms = m->time_ms;
 	return e;

@@ -14,6 +14,7 @@
 struct batch {
 	struct parcel *parcels[BATCH_MAX];
 	size_t n;
+	struct parcel_spares spares;
 	bool full;       /* more frames may wait in the inbox */
 	bool whole;      /* there was a frame; reset by who wants to know */
 	enum err breach; /* what ended it early, or ERR_OK */
@@ -49,23 +50,23 @@ struct link *reader_link(struct peer *p, struct talk *t, const struct addr *who)
 static void cut(struct batch *b, size_t i)
 {
 	for (size_t k = i; k < b->n; k++)
-		parcel_release(b->parcels[k]);
+		parcel_release_to(b->parcels[k], &b->spares);
 	b->n = i;
 }
 
 /* The next frame, decoded. ERR_NOT_FOUND: there is none. */
-static enum err next(struct link *l, struct parcel **p, const char **why)
+static enum err next(struct link *l, struct batch *b, struct parcel **p)
 {
 	struct frame_head head;
 	struct frame *f = NULL;
 	enum err e = inbox_next(&l->inbox, &head, &f);
 
 	if (e == ERR_OK)
-		return parcel_new(p, &head, f, why);
+		return parcel_new(p, &head, f, &b->spares, &b->why);
 	if (e == ERR_NOMEM)
-		*why = err_text(e);
+		b->why = err_text(e);
 	else if (e != ERR_NOT_FOUND)
-		*why = inbox_breach(&l->inbox, e);
+		b->why = inbox_breach(&l->inbox, e);
 	return e;
 }
 
@@ -81,7 +82,7 @@ static void collect(struct peer *p, struct link *l, struct batch *b)
 	b->breach = ERR_OK;
 	while (looked_at++ < BATCH_MAX) {
 		struct parcel **at = &b->parcels[b->n];
-		enum err e = next(l, at, &b->why);
+		enum err e = next(l, b, at);
 
 		b->full = e != ERR_NOT_FOUND;
 		if (e == ERR_NOT_FOUND)
@@ -210,12 +211,16 @@ static void unreadable(struct peer *p, struct link *l, enum err e)
 /* One batch; false when the link is over. */
 static bool read_batch(struct peer *p, struct link *l, struct batch *b)
 {
+	size_t n;
+
 	collect(p, l, b);
 	if (b->n > 0)
 		hub_on_frames(p->hub, l, b->parcels, b->n);
 	for (size_t i = 0; i < b->n && log_wants(p->log, LOG_INFO); i++)
 		log_parcel(p, l, b->parcels[i]);
+	n = b->n;
 	cut(b, 0);
+	parcel_spares_trim(&b->spares, n); /* a quiet link keeps few */
 	if (b->breach == ERR_OK)
 		return true;
 	note_breach(p, l, b);
@@ -316,6 +321,7 @@ void reader_run(struct peer *p, struct link *l)
 		pace_note(&pace, &p->config->gossip, 0, true, true);
 	while (live)
 		live = read_some(p, l, &b, &pace);
+	parcel_spares_trim(&b.spares, 0);
 	hub_on_down(p->hub, l, link_is_slow(l) ? DOWN_SLOW : DOWN_RESET);
 	link_close(l);
 	log_event(p->log, LOG_INFO, KIND_PLAIN, WAY_NONE, "closed", &l->who,

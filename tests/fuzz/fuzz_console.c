@@ -332,7 +332,7 @@ static void remember(unsigned number)
 	m.message.data_bytes = n;
 	m.message.base64 = codec_wants_base64(m.message.data, n);
 	assert_int_equal(codec_encode(&m, &f), ERR_OK);
-	assert_int_equal(parcel_new(&p, &head, f, &why), ERR_OK);
+	assert_int_equal(parcel_new(&p, &head, f, NULL, &why), ERR_OK);
 	history_add(&world.peer.history, &p, 1, number % 2);
 	parcel_release(p);
 }

@@ -297,7 +297,7 @@ static struct parcel *parcel(size_t n)
 	m.message.data_bytes = n;
 	assert_ok(codec_encode(&m, &fr));
 	head.body_bytes = fr->body_bytes;
-	assert_ok(parcel_new(&p, &head, fr, &why));
+	assert_ok(parcel_new(&p, &head, fr, NULL, &why));
 	return p;
 }
 

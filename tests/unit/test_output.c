@@ -51,7 +51,7 @@ static struct parcel *parcel(struct fixture *f, uint64_t seq, const void *data,
 				      .base64 = codec_wants_base64(data, n) };
 	assert_ok(codec_encode(&m, &fr));
 	head.body_bytes = fr->body_bytes;
-	assert_ok(parcel_new(&p, &head, fr, &why));
+	assert_ok(parcel_new(&p, &head, fr, NULL, &why));
 	return p;
 }
 
