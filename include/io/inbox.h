@@ -13,9 +13,9 @@
 
 #include <stdint.h>
 
-#define INBOX_READ_BYTES 65536 /* most taken from the kernel at a time */
-#define INBOX_IDLE_BYTES 4096  /* what a quiet connection keeps */
-#define INBOX_BREACH_MAX 48    /* "protocol version 255 instead of 1" */
+#define INBOX_READ_BYTES 131072 /* most taken from the kernel at a time */
+#define INBOX_IDLE_BYTES 4096   /* what a quiet connection keeps */
+#define INBOX_BREACH_MAX 48     /* "protocol version 255 instead of 1" */
 
 struct inbox {
 	struct channel *channel;

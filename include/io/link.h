@@ -22,10 +22,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_FRAME_OVERHEAD 64 /* bytes counted on top of a queued body */
-#define LINK_DRAIN_MS 2000     /* after Bye, the other side has this long */
-#define LINK_BATCH 256         /* frames in one system call, */
-#define LINK_BATCH_BYTES 65536 /* or so much; room comes back by batches */
+#define LINK_FRAME_OVERHEAD 64  /* bytes counted on top of a queued body */
+#define LINK_DRAIN_MS 2000      /* after Bye, the other side has this long */
+#define LINK_BATCH 512          /* frames in one system call, */
+#define LINK_BATCH_BYTES 131072 /* or so much; room comes back by batches */
 /* Bytes queued that count as nearly none. The kernel holds several times as
  * much for a neighbor that is behind: the line does not run dry while its
  * owner thinks of more. */
@@ -79,10 +79,10 @@ struct link {
 	bool flushing;            /* (q) */
 	bool stuck; /* (q) the kernel took less than all: the writer's turn */
 	bool finishing; /* (q) nothing more is queued; half-close when empty */
-	bool half_closed;        /* (q) */
-	int64_t drain_ms;        /* (q) when reading must have ended */
-	bool closed;             /* (q) */
-	bool slow;               /* (q) */
+	bool half_closed;         /* (q) */
+	int64_t drain_ms;         /* (q) when reading must have ended */
+	bool closed;              /* (q) */
+	bool slow;                /* (q) */
 	struct link_batch *batch; /* (c), (f) inside */
 
 	uint8_t slot;       /* (o) */

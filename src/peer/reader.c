@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define BATCH_MAX 256 /* frames handed over at once */
+#define BATCH_MAX 512 /* frames handed over at once */
 
 struct batch {
 	struct parcel *parcels[BATCH_MAX];
