@@ -37,8 +37,8 @@ static inline void skip(struct reader *r, const char *text, size_t n)
 }
 #define SKIP(r, text) skip(r, text, sizeof(text) - 1)
 
-/* A number without fraction, exponent or leading zero, lo .. SEQ_MAX; with
- * more than 16 digits it would be more than that. */
+/* A number without fraction, exponent or leading zero, lo .. SEQ_MAX; its
+ * first 17 digits are more than that if it has so many. */
 static inline uint64_t take_integer(struct reader *r, uint64_t lo)
 {
 	const unsigned char *first = r->p, *p = first, *end;
@@ -49,8 +49,8 @@ static inline uint64_t take_integer(struct reader *r, uint64_t lo)
 	end = r->end - p > 17 ? p + 17 : r->end;
 	while (p < end && *p >= '0' && *p <= '9')
 		v = v * 10 + (*p++ - (unsigned)'0');
-	if (p == first || (*first == '0' && p > first + 1) || p - first > 16 ||
-	    v < lo || v > SEQ_MAX)
+	if (p == first || (*first == '0' && p > first + 1) || v < lo ||
+	    v > SEQ_MAX)
 		p = NULL;
 	r->p = p;
 	return v;
