@@ -51,10 +51,10 @@ enum err MUST_CHECK scan_members(const void *bytes, size_t n,
 				 struct scan_members *out, const char **why);
 enum err MUST_CHECK scan_object(const void *bytes, size_t n, const char **why);
 
-/* To the first byte that cannot stand in a string as it is: a quote, a
- * backslash, a control byte, no UTF-8; or to the end. */
-const unsigned char *scan_plain(const unsigned char *p,
-				const unsigned char *end);
+/* The string whose opening quote is at p; false: there is none, or not as
+ * strict as all of the above. */
+bool scan_text(const unsigned char *p, const unsigned char *end,
+	       struct scan_text *out);
 /* Is this, unescaped, the given ASCII word of n bytes? */
 bool scan_text_is(const struct scan_text *t, const char *word, size_t n);
 /* The unescaped text, as much of it as fits, without a NUL; returns how long

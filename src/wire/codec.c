@@ -1,7 +1,6 @@
 #include "wire/codec.h"
 
 #include "wire/codec_message.h"
-#include "wire/scan.h"
 #include "wire/schema.h"
 
 #include <cjson/cJSON.h>
@@ -246,77 +245,20 @@ static enum err read_list(const struct field *f, const struct scan_member *item,
 	return e;
 }
 
-/* -- Message data: where it stands in the body if it can be used as it is,
- * else in m->memory; never NULL, not even for no bytes. -- */
+/* -- All of it. -- */
 
-static enum err read_escaped(struct message *m, const struct scan_text *text,
-			     struct msg_message *out)
-{
-	size_t room = text->n < DATA_MAX ? text->n : DATA_MAX;
-
-	out->data = m->memory = malloc(room);
-	if (m->memory == NULL)
-		return ERR_NOMEM;
-	out->data_bytes = scan_text_copy(text, m->memory, room);
-	return out->data_bytes <= room ? ERR_OK : ERR_SYNTAX;
-}
-
-static enum err read_base64(struct message *m, const char *text, size_t n,
-			    struct msg_message *out)
-{
-	size_t room = n / 4 * 3;
-
-	if (room > DATA_MAX)
-		room = DATA_MAX; /* padding may have counted as data */
-	out->data = m->memory = malloc(room + 1);
-	if (m->memory == NULL)
-		return ERR_NOMEM;
-	return base64_decode(text, n, m->memory, room, &out->data_bytes) ==
-			       ERR_OK
-		       ? ERR_OK
-		       : ERR_SYNTAX;
-}
-
-/* Nobody need escape base64, but one may. */
-static enum err read_escaped_base64(struct message *m,
-				    const struct scan_text *text,
-				    struct msg_message *out)
-{
-	char *plain = malloc(text->n);
-	enum err e = ERR_NOMEM;
-
-	if (plain != NULL)
-		e = read_base64(m, plain, scan_text_copy(text, plain, text->n),
-				out);
-	free(plain);
-	return e;
-}
-
-static enum err read_data(struct message *m, struct body *b,
-			  const struct scan_member *item,
-			  struct msg_message *out)
+static enum err read_data(struct body *b, const struct scan_member *item,
+			  struct message *m)
 {
 	const struct scan_member *encoding = find(b, "encoding", 8);
-	const struct scan_text *text = &item->value;
 
 	if (!is_string(item))
 		return ERR_SYNTAX;
 	if (encoding != NULL && (!is_string(encoding) ||
 				 !scan_text_is(&encoding->value, "base64", 6)))
 		return ERR_SYNTAX;
-	out->base64 = encoding != NULL;
-	if (out->base64)
-		return text->escaped ? read_escaped_base64(m, text, out)
-				     : read_base64(m, (const char *)text->at,
-						   text->n, out);
-	if (text->escaped)
-		return read_escaped(m, text, out);
-	out->data = text->at;
-	out->data_bytes = text->n;
-	return text->n <= DATA_MAX ? ERR_OK : ERR_SYNTAX;
+	return message_read_data(&item->value, encoding != NULL, m);
 }
-
-/* -- All of it. -- */
 
 static enum err read_value(const struct field *f, struct body *b,
 			   const struct scan_member *item, struct message *m)
@@ -345,7 +287,7 @@ static enum err read_value(const struct field *f, struct body *b,
 	case KIND_RUNS:
 		return read_list(f, item, m);
 	case KIND_DATA:
-		return read_data(m, b, item, at);
+		return read_data(b, item, m);
 	}
 	return ERR_SYNTAX;
 }
@@ -442,9 +384,8 @@ enum err codec_decode_any(const void *body, size_t n, struct message *out,
 enum err codec_decode(const void *body, size_t n, struct message *out,
 		      const char **why)
 {
-	return message_read_plain(body, n, out)
-		       ? ERR_OK
-		       : codec_decode_any(body, n, out, why);
+	return message_read(body, n, out) ? ERR_OK
+					  : codec_decode_any(body, n, out, why);
 }
 
 enum err codec_decode_frame(const struct frame_head *head,

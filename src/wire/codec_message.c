@@ -2,8 +2,7 @@
 
 #include "base/buf.h"
 #include "base/utf8.h"
-#include "wire/scan.h"
-
+#include <stdlib.h>
 #include <string.h>
 
 /* What stands between the values. */
@@ -37,8 +36,8 @@ static inline void skip(struct reader *r, const char *text, size_t n)
 }
 #define SKIP(r, text) skip(r, text, sizeof(text) - 1)
 
-/* A number without fraction, exponent or leading zero, lo .. SEQ_MAX; with
- * more than 16 digits it would be more than that. */
+/* A number without fraction, exponent or leading zero, lo .. SEQ_MAX; its
+ * first 17 digits are more than that if it has so many. */
 static inline uint64_t take_integer(struct reader *r, uint64_t lo)
 {
 	const unsigned char *first = r->p, *p = first, *end;
@@ -49,8 +48,8 @@ static inline uint64_t take_integer(struct reader *r, uint64_t lo)
 	end = r->end - p > 17 ? p + 17 : r->end;
 	while (p < end && *p >= '0' && *p <= '9')
 		v = v * 10 + (*p++ - (unsigned)'0');
-	if (p == first || (*first == '0' && p > first + 1) || p - first > 16 ||
-	    v < lo || v > SEQ_MAX)
+	if (p == first || (*first == '0' && p > first + 1) || v < lo ||
+	    v > SEQ_MAX)
 		p = NULL;
 	r->p = p;
 	return v;
@@ -73,29 +72,104 @@ static inline void take_address(struct reader *r, struct addr *out)
 	r->p = quote;
 }
 
-bool message_read_plain(const void *body, size_t n, struct message *out)
+static inline void take_string(struct reader *r, struct scan_text *out)
+{
+	if (r->p == NULL || !scan_text(r->p, r->end, out))
+		r->p = NULL;
+	else
+		r->p = out->at + out->n + 1;
+}
+
+bool message_read(const void *body, size_t n, struct message *out)
 {
 	struct reader r = { body,
 			    n > 0 ? (const unsigned char *)body + n : body };
-	struct msg_message m = { .base64 = false };
+	struct message m = { .type = MSG_MESSAGE };
+	struct msg_message *said = &m.message;
+	struct scan_text data;
+	bool base64;
 
 	SKIP(&r, HEAD);
-	take_address(&r, &m.origin.addr);
+	take_address(&r, &said->origin.addr);
 	SKIP(&r, INCARNATION);
-	m.origin.incarnation = take_integer(&r, 1);
+	said->origin.incarnation = take_integer(&r, 1);
 	SKIP(&r, SEQ);
-	m.seq = take_integer(&r, 1);
+	said->seq = take_integer(&r, 1);
 	SKIP(&r, TIME);
-	m.time_ms = (int64_t)take_integer(&r, 0);
-	SKIP(&r, DATA "\"");
-	if (!have(&r, 2) || memcmp(r.end - 2, "\"" END, 2) != 0)
+	said->time_ms = (int64_t)take_integer(&r, 0);
+	SKIP(&r, DATA);
+	take_string(&r, &data);
+	base64 = have(&r, 1) && *r.p == ',';
+	if (base64)
+		SKIP(&r, BASE64);
+	SKIP(&r, END);
+	if (r.p == NULL || r.p != r.end)
 		return false;
-	m.data = r.p;
-	m.data_bytes = (size_t)(r.end - 2 - r.p);
-	if (m.data_bytes > DATA_MAX || scan_plain(r.p, r.end - 2) != r.end - 2)
+	if (message_read_data(&data, base64, &m) != ERR_OK) {
+		message_clear(&m);
 		return false;
-	*out = (struct message){ .type = MSG_MESSAGE, .message = m };
+	}
+	*out = m;
 	return true;
+}
+
+/* -- Data: where it stands in the body if it means itself, else in memory;
+ * never NULL, not even for no bytes. -- */
+
+static enum err read_escaped(const struct scan_text *text, struct message *m)
+{
+	size_t room = text->n < DATA_MAX ? text->n : DATA_MAX;
+	struct msg_message *said = &m->message;
+
+	said->data = m->memory = malloc(room);
+	if (m->memory == NULL)
+		return ERR_NOMEM;
+	said->data_bytes = scan_text_copy(text, m->memory, room);
+	return said->data_bytes <= room ? ERR_OK : ERR_SYNTAX;
+}
+
+static enum err read_base64(const char *text, size_t n, struct message *m)
+{
+	struct msg_message *said = &m->message;
+	size_t room = n / 4 * 3;
+
+	if (room > DATA_MAX)
+		room = DATA_MAX; /* padding may have counted as data */
+	said->data = m->memory = malloc(room + 1);
+	if (m->memory == NULL)
+		return ERR_NOMEM;
+	return base64_decode(text, n, m->memory, room, &said->data_bytes) ==
+			       ERR_OK
+		       ? ERR_OK
+		       : ERR_SYNTAX;
+}
+
+/* Nobody need escape base64, but one may. */
+static enum err read_escaped_base64(const struct scan_text *text,
+				    struct message *m)
+{
+	char *plain = malloc(text->n);
+	enum err e = ERR_NOMEM;
+
+	if (plain != NULL)
+		e = read_base64(plain, scan_text_copy(text, plain, text->n), m);
+	free(plain);
+	return e;
+}
+
+enum err message_read_data(const struct scan_text *text, bool base64,
+			   struct message *m)
+{
+	m->message.base64 = base64;
+	if (base64)
+		return text->escaped ? read_escaped_base64(text, m)
+				     : read_base64((const char *)text->at,
+						   text->n, m);
+	if (text->escaped)
+		return read_escaped(text, m);
+	m->message.data = text->at;
+	m->message.data_bytes = text->n;
+	return text->n <= DATA_MAX ? ERR_OK : ERR_SYNTAX;
 }
 
 /* -- Writing. -- */
@@ -204,4 +278,3 @@ bool codec_wants_base64(const void *data, size_t n)
 
 	return n > 0 && (!is_text(data, n) || json_size(data, n) > base64);
 }
-

@@ -8,18 +8,23 @@
 #define WIRE_CODEC_MESSAGE_H
 
 #include "wire/codec.h"
+#include "wire/scan.h"
 
-/* True: the body is written as message_write writes, without an escape and not
- * as base64, and *out (whose data points into it) is what codec_decode would
- * make of it. False says nothing about the body. */
-bool message_read_plain(const void *body, size_t n, struct message *out);
+/* True: the body is laid out as message_write does it, and *out is what
+ * codec_decode_any would make of it. False says nothing about the body. */
+bool message_read(const void *body, size_t n, struct message *out);
+
+/* What the string of the field "data" stands for, with or without the field
+ * that says base64. Whatever it returns, message_clear frees m. */
+enum err MUST_CHECK message_read_data(const struct scan_text *text, bool base64,
+				      struct message *m);
 
 /* As codec_encode. */
 enum err MUST_CHECK message_write(const struct msg_message *m,
 				  struct frame **out);
 
-/* codec_decode without message_read_plain, which saves time and changes no
- * answer; apart, so that tests can compare the two. */
+/* codec_decode without message_read, which saves time and changes no answer;
+ * apart, so that tests can compare the two. */
 enum err MUST_CHECK codec_decode_any(const void *body, size_t n,
 				     struct message *out, const char **why);
 

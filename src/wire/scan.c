@@ -71,7 +71,9 @@ static inline place skip_ascii(place p, place end)
 	return p;
 }
 
-place scan_plain(place p, place end)
+/* To the first byte that cannot stand in a string as it is: a quote, a
+ * backslash, a control byte, no UTF-8; or to the end. */
+static inline place skip_plain(place p, place end)
 {
 	size_t len;
 
@@ -157,7 +159,7 @@ static place scan_string(struct scan *s, place p)
 	if (!is_at(s, p, '"'))
 		return refuse(s, "string expected");
 	for (p++; p != NULL; p = scan_escape(s, p + 1)) {
-		p = scan_plain(p, s->end);
+		p = skip_plain(p, s->end);
 		if (p == s->end)
 			return refuse(s, "string without end");
 		if (*p == '"')
@@ -168,6 +170,17 @@ static place scan_string(struct scan *s, place p)
 			return refuse(s, "not UTF-8");
 	}
 	return NULL;
+}
+
+bool scan_text(place p, place end, struct scan_text *out)
+{
+	struct scan s = { .end = end };
+	place behind = scan_string(&s, p);
+
+	if (behind == NULL)
+		return false;
+	*out = (struct scan_text){ p + 1, (size_t)(behind - p) - 2, s.escaped };
+	return true;
 }
 
 static place skip_digits(place p, place end)

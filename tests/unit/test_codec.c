@@ -1029,6 +1029,13 @@ static void refuses_data_over_the_limit(void **state)
 	} t[] = {
 		{ DATA_MAX, "\"}", ERR_OK },
 		{ DATA_MAX + 1, "\"}", ERR_SYNTAX },
+		{ DATA_MAX - 1, "\\n\"}", ERR_OK },
+		{ DATA_MAX, "\\n\"}", ERR_SYNTAX },
+		{ DATA_MAX - 2, "\\u00e4\"}", ERR_OK },
+		{ DATA_MAX - 1, "\\u00e4\"}", ERR_SYNTAX },
+		{ 1398100, "AA\\u003d=\",\"encoding\":\"base64\"}", ERR_OK },
+		{ 1398100, "AAA\\u003d\",\"encoding\":\"base64\"}",
+		  ERR_SYNTAX },
 		/* 349,525 times 4 characters are one byte short of DATA_MAX */
 		{ 1398100, "AA==\",\"encoding\":\"base64\"}", ERR_OK },
 		{ 1398100, "AAA=\",\"encoding\":\"base64\"}", ERR_SYNTAX },

@@ -595,6 +595,27 @@ static void finds_a_key_again_however_it_is_written(void **state)
 		}
 }
 
+/* Code points of more than a byte, across the words of a hash. */
+static void finds_a_key_again_behind_what_is_not_ascii(void **state)
+{
+	char text[200];
+
+	(void)state;
+	for (int n = 0; n < 20; n++)
+		for (int more = 0; more < 20; more++) {
+			sprintf(text,
+				"{\"%.*s\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80%.*"
+				"s\":1,"
+				"\"%.*s\\u00e4\\u20ac\\ud83d\\ude00%.*s\":2}",
+				n, "abcdefghijklmnopqrst", more,
+				"ABCDEFGHIJKLMNOPQRST", n,
+				"abcdefghijklmnopqrst", more,
+				"ABCDEFGHIJKLMNOPQRST");
+			assert_int_equal(scan_object(text, strlen(text), NULL),
+					 ERR_SYNTAX);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -614,6 +635,7 @@ int main(void)
 		cmocka_unit_test(notes_where_the_outermost_members_are),
 		cmocka_unit_test(unescapes_what_it_noted),
 		cmocka_unit_test(finds_a_key_again_however_it_is_written),
+		cmocka_unit_test(finds_a_key_again_behind_what_is_not_ascii),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
