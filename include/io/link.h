@@ -29,7 +29,7 @@
 /* Bytes queued that count as nearly none. The kernel holds several times as
  * much for a neighbor that is behind: the line does not run dry while its
  * owner thinks of more. */
-#define LINK_LOW 65536
+#define LINK_LOW LINK_BATCH_BYTES
 
 struct link_limits {
 	size_t outbox_max;   /* bytes queued; more is refused */

@@ -1,9 +1,12 @@
 /* Frames: the unit on the wire, an 8-byte header and a body (protocol.md 1).
  *
- * A struct frame is a body alone, immutable once it is shared: the store, the
+ * A struct frame is a body, immutable once it is shared: the store, the
  * outboxes and a reader hold the same bytes. The header is a value of its own
- * because it changes at each hop while the body never does.
- * Counting is atomic; everything else is pure. Usable from any thread.
+ * because it changes at each hop while the body never does. But as a rule all
+ * that are sent a body from here are sent it with one and the same header:
+ * there is a place for that before the body, so that both go out as one piece
+ * of memory. Counting is atomic; everything else is pure. Usable from any
+ * thread.
  */
 #ifndef WIRE_FRAME_H
 #define WIRE_FRAME_H
@@ -33,8 +36,12 @@ struct frame_head {
 struct frame {
 	atomic_uint refs;
 	uint32_t body_bytes;
-	uint8_t body[];
+	uint8_t head[FRAME_HEAD_BYTES]; /* all zero: none yet */
+	uint8_t body[];                 /* right behind */
 };
+_Static_assert(offsetof(struct frame, body) ==
+		       offsetof(struct frame, head) + FRAME_HEAD_BYTES,
+	       "header and body are one piece");
 
 /* Reads a header whose body may have up to limit bytes. ERR_VERSION for
  * another protocol version, ERR_SYNTAX for bits that must be zero, ERR_RANGE
@@ -47,6 +54,10 @@ void frame_head_write(const struct frame_head *h,
 /* A frame with one reference and room for a body to be filled in by the
  * caller before anybody else sees it; NULL when out of memory. */
 struct frame *frame_new(size_t body_bytes);
+/* The header that it will mostly be sent with; only the first counts. The
+ * caller is the only one who does so, and nobody has been given it to send yet.
+ */
+void frame_address(struct frame *f, const struct frame_head *h);
 struct frame *frame_hold(struct frame *f);
 void frame_release(struct frame *f); /* NULL is fine */
 

@@ -68,8 +68,10 @@ static bool make_room(struct inbox *in)
 /* Reads that fill the buffer ask for a larger one. */
 static void learn(struct inbox *in, size_t asked, size_t got)
 {
-	if (got == asked && in->room < INBOX_READ_BYTES)
+	if (got == asked)
 		in->room *= 4;
+	if (in->room > INBOX_READ_BYTES)
+		in->room = INBOX_READ_BYTES;
 	in->calm = got < INBOX_IDLE_BYTES ? in->calm + 1 : 0;
 }
 

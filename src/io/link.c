@@ -201,6 +201,21 @@ void link_watch(struct link *l)
 
 /* --- sending ---------------------------------------------------------- */
 
+/* One, if its header is the one before the body. */
+static int pieces(struct link_entry *en, struct iovec v[2])
+{
+	struct frame *f = en->frame;
+
+	if (memcmp(en->head, f->head, FRAME_HEAD_BYTES) == 0) {
+		v[0] = (struct iovec){ f->head,
+				       FRAME_HEAD_BYTES + f->body_bytes };
+		return 1;
+	}
+	v[0] = (struct iovec){ en->head, FRAME_HEAD_BYTES };
+	v[1] = (struct iovec){ f->body, f->body_bytes };
+	return 2;
+}
+
 /* Moves entries into the batch and seals them. */
 static enum err load_locked(struct link *l) NEEDS(l->mu)
 {
@@ -218,9 +233,7 @@ static enum err load_locked(struct link *l) NEEDS(l->mu)
 		*en = l->queue[l->head];
 		l->head = (l->head + 1) % l->cap;
 		l->count--;
-		b->vectors[n++] = (struct iovec){ en->head, FRAME_HEAD_BYTES };
-		b->vectors[n++] = (struct iovec){ en->frame->body,
-						  en->frame->body_bytes };
+		n += pieces(en, &b->vectors[n]);
 		bytes += entry_bytes(en);
 	}
 	e = channel_seal(&l->channel, b->vectors, n, &sealed, &sealed_n);
@@ -314,8 +327,8 @@ static void pump_locked(struct link *l) NEEDS(l->mu)
 			break;
 		}
 	}
-	if (!l->closed && l->finishing && l->count == 0 && l->batch->left == 0 &&
-	    !l->half_closed)
+	if (!l->closed && l->finishing && l->count == 0 &&
+	    l->batch->left == 0 && !l->half_closed)
 		half_close_locked(l);
 }
 

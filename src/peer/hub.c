@@ -108,20 +108,20 @@ static void wait_room(struct hub *h, struct work *w, size_t high,
 
 /* Flow: a reader waits for who takes what it forwards.
  *
- * High is half of an outbox. Above it must fit what still comes when nobody
- * waited in vain: one batch (64 KiB) of each of twelve readers and 1 MiB of
- * answers. And it is more than outbox_high, where publishers wait: messages
- * are held back where they are made rather than on their way.
- * Progress extends the wait: a neighbor that takes bytes, however busy its
- * machine, is worth more than one that has to ask for every message. Only
- * forward_wait without a byte ends it, and slow_ms whatever happens. It cannot
- * last: peers that wait for each other in a circle all end after forward_wait,
- * and a link that was given up is not waited for again until it drained. */
+ * High is three eighths of an outbox. Above it must fit what still comes when
+ * nobody waited in vain: one batch (128 KiB) of each of twelve readers and 1
+ * MiB of answers. And it is more than outbox_high, where publishers wait:
+ * messages are held back where they are made rather than on their way. Progress
+ * extends the wait: a neighbor that takes bytes, however busy its machine, is
+ * worth more than one that has to ask for every message. Only forward_wait
+ * without a byte ends it, and slow_ms whatever happens. It cannot last: peers
+ * that wait for each other in a circle all end after forward_wait, and a link
+ * that was given up is not waited for again until it drained. */
 static void wait_forwarded(struct hub *h, struct work *w)
 {
 	const struct config_gossip *c = &h->peer->config->gossip;
 
-	wait_room(h, w, c->outbox_max / 2, c->forward_wait_ms, c->slow_ms);
+	wait_room(h, w, c->outbox_max / 8 * 3, c->forward_wait_ms, c->slow_ms);
 }
 
 /* --- events ----------------------------------------------------------- */

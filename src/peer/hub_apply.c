@@ -66,6 +66,7 @@ static void queue_set_locked(struct hub *h, struct work *w, link_set to,
 			     const struct frame_head *head, struct frame *f)
 	NEEDS(h->mu)
 {
+	frame_address(f, head);
 	for (unsigned i = 0; i < LINK_SLOTS; i++)
 		if ((to & 1u << i) != 0 && h->links[i] != NULL)
 			queue_locked(h, w, h->links[i], head, f);

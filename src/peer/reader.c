@@ -1,6 +1,7 @@
 #include "peer/reader.h"
 
 #include "io/clock.h"
+#include "io/heap.h"
 #include "io/server.h"
 #include "io/sock.h"
 #include "peer/detail.h"
@@ -9,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#define BUSY_BATCH 64
 #define BATCH_MAX 512 /* frames handed over at once */
 
 struct batch {
@@ -221,6 +223,8 @@ static bool read_batch(struct peer *p, struct link *l, struct batch *b)
 	n = b->n;
 	cut(b, 0);
 	parcel_spares_trim(&b->spares, n); /* a quiet link keeps few */
+	if (n >= BUSY_BATCH)
+		heap_fill_ahead();
 	if (b->breach == ERR_OK)
 		return true;
 	note_breach(p, l, b);

@@ -1,6 +1,7 @@
 #include "wire/frame.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum err frame_head_read(const uint8_t bytes[FRAME_HEAD_BYTES], uint32_t limit,
 			 struct frame_head *out)
@@ -44,7 +45,14 @@ struct frame *frame_new(size_t body_bytes)
 		return NULL;
 	atomic_init(&f->refs, 1);
 	f->body_bytes = (uint32_t)body_bytes;
+	memset(f->head, 0, sizeof f->head);
 	return f;
+}
+
+void frame_address(struct frame *f, const struct frame_head *h)
+{
+	if (f->head[0] == 0) /* a version is never 0 */
+		frame_head_write(h, f->head);
 }
 
 struct frame *frame_hold(struct frame *f)

@@ -444,7 +444,7 @@ static void whoever_sends_the_last_the_writer_tells(void **state)
 	assert_ok(link_start_writer(f->link));
 	link_watch(f->link);
 	EVENTUALLY(atomic_load(&f->left) == 1); /* it runs, and waits again */
-	for (int i = 0; i < 1200; i++) /* much to count, little to send */
+	for (int i = 0; i < 2400; i++) /* much to count, little to send */
 		assert_ok(queue(f, 'f', 1));
 	link_watch(f->link);
 	assert_int_equal(atomic_load(&f->drained), 1);

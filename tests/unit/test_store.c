@@ -363,7 +363,7 @@ static void random_use_agrees_with_a_naive_model(void **state)
 	open_desk(&d, 50, bytes_max);
 	for (unsigned i = 0; i < 8000; i++) {
 		unsigned run = (unsigned)rng_below(&r, RUNS);
-		size_t size = (size_t)rng_below(&r, 120) + 2;
+		size_t size = (size_t)rng_below(&r, 120) + 9;
 		struct kept k = { run, ++next[run],
 				  size + STORE_FRAME_OVERHEAD };
 
