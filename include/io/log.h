@@ -50,6 +50,11 @@ bool log_wants(const struct log *l, enum log_level level);
 void log_event(struct log *l, enum log_level level, enum log_kind kind,
 	       enum log_way way, const char *what, const struct addr *who,
 	       const char *fmt, ...) PRINTF_LIKE(7, 8);
+/* The same with n bytes of text as they are: for what is logged by the
+ * thousand, where formatting would take most of the time. */
+void log_text(struct log *l, enum log_level level, enum log_kind kind,
+	      enum log_way way, const char *what, const struct addr *who,
+	      const char *text, size_t n);
 /* Reopens the file at the next write (SIGHUP). */
 void log_reopen(struct log *l);
 /* Writes what is buffered and frees it. NULL is fine. */

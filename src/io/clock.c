@@ -41,11 +41,19 @@ static const char *second_text(time_t second)
 void clock_format(int64_t wall_ms, char out[CLOCK_TEXT_MAX])
 {
 	int64_t second = wall_ms / 1000, ms = wall_ms % 1000;
+	const char *text;
+	size_t n;
 
 	if (ms < 0) {
 		ms += 1000;
 		second--;
 	}
-	snprintf(out, CLOCK_TEXT_MAX, "%.25s.%03dZ",
-		 second_text((time_t)second), (int)ms);
+	text = second_text((time_t)second);
+	n = strnlen(text, CLOCK_TEXT_MAX - sizeof ".000Z");
+	memcpy(out, text, n);
+	out[n++] = '.';
+	for (int64_t unit = 100; unit > 0; unit /= 10)
+		out[n++] = (char)('0' + ms / unit % 10);
+	out[n++] = 'Z';
+	out[n] = '\0';
 }

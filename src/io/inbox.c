@@ -68,7 +68,10 @@ static bool make_room(struct inbox *in)
 /* Reads that fill the buffer ask for a larger one. */
 static void learn(struct inbox *in, size_t asked, size_t got)
 {
-	if (got == asked)
+	/* Somebody unknown may send a lot, and is not let in for it. */
+	bool known = in->body_max > FRAME_BODY_STRANGER_MAX;
+
+	if (got == asked && known)
 		in->room *= 4;
 	if (in->room > INBOX_READ_BYTES)
 		in->room = INBOX_READ_BYTES;

@@ -204,27 +204,26 @@ bool log_wants(const struct log *l, enum log_level level)
 	return level <= (l != NULL ? l->level : LOG_WARN);
 }
 
-void log_event(struct log *l, enum log_level level, enum log_kind kind,
-	       enum log_way way, const char *what, const struct addr *who,
-	       const char *fmt, ...)
+void log_text(struct log *l, enum log_level level, enum log_kind kind,
+	      enum log_way way, const char *what, const struct addr *who,
+	      const char *text, size_t n)
 {
-	char details[DETAILS_MAX], time[CLOCK_TEXT_MAX], name[ADDR_TEXT_MAX];
-	struct event e = { .level = level, .way = way, .what = what };
+	struct event e = { .level = level,
+			   .way = way,
+			   .what = what,
+			   .details = text,
+			   .details_bytes = n };
+	char time[CLOCK_TEXT_MAX], name[ADDR_TEXT_MAX];
 	struct buf line = { 0 };
-	va_list args;
 
 	if (!log_wants(l, level))
 		return;
-	va_start(args, fmt);
-	e.details_bytes = format_details(details, fmt, args);
-	va_end(args);
-	e.details = details;
 	if (who != NULL) {
 		addr_format(who, name);
 		e.who = name;
 	}
 	clock_format(clock_wall_ms(), time);
-	buf_reserve(&line, 128 + e.details_bytes);
+	buf_reserve(&line, 128 + n);
 	if (l != NULL && l->format == FORMAT_JSON)
 		format_json(&line, time, &e);
 	else
@@ -234,6 +233,22 @@ void log_event(struct log *l, enum log_level level, enum log_kind kind,
 	else
 		tell_stderr(&line);
 	buf_free(&line);
+}
+
+void log_event(struct log *l, enum log_level level, enum log_kind kind,
+	       enum log_way way, const char *what, const struct addr *who,
+	       const char *fmt, ...)
+{
+	char details[DETAILS_MAX];
+	va_list args;
+	size_t n;
+
+	if (!log_wants(l, level))
+		return;
+	va_start(args, fmt);
+	n = format_details(details, fmt, args);
+	va_end(args);
+	log_text(l, level, kind, way, what, who, details, n);
 }
 
 /* ---- the file, only the flusher ---------------------------------------- */

@@ -12,6 +12,7 @@
 
 /* When accepting fails for want of something, it is tried again after this. */
 #define RETRY_MS 50
+#define SCARCE_MS (2 * RETRY_MS) /* see accept_scarce */
 #define COMPLAIN_MS 60000 /* its failures fill one log line in this time */
 /* So many may be on their way out at once; then accepting waits. They hold
  * threads beyond the limit, those that make way also a descriptor. */
@@ -57,7 +58,8 @@ struct guest {
 struct server {
 	struct server_config config; /* (c) */
 	int listener;                /* (a) */
-	int reserve; /* (a) given up to accept when descriptors run out */
+	int reserve; /* (a) given up to accept when descriptors run out, */
+	int64_t scarce_ms;     /* (a) and not kept again before this */
 	int64_t complained_ms; /* (a) */
 	uint64_t unsaid;       /* (a) failures since then */
 	pthread_t thread;      /* (m) */
@@ -523,7 +525,9 @@ static void welcome(struct server *s, int fd, const struct addr *remote)
 
 /* Out of descriptors. accept would fail at once, again and again; with the
  * reserve given up it waits for a caller as it should, until there is a new
- * reserve (see came). Where nothing is left to give up, time must help. */
+ * reserve (see came). Where nothing is left to give up, time must help. A new
+ * reserve is not kept at once, or each of many callers who come and go would
+ * cost a failure. */
 static void accept_scarce(struct server *s)
 {
 	if (s->reserve < 0) {
@@ -532,6 +536,7 @@ static void accept_scarce(struct server *s)
 	}
 	sock_close(s->reserve);
 	s->reserve = -1;
+	s->scarce_ms = clock_ms() + SCARCE_MS;
 }
 
 /* A caller is welcome only if there is a reserve besides him, or somebody can
@@ -542,10 +547,15 @@ static void came(struct server *s, int fd, const struct addr *remote)
 		s->reserve = open_reserve();
 	if (s->reserve < 0 && free_descriptor(s))
 		s->reserve = open_reserve();
-	if (s->reserve >= 0)
-		welcome(s, fd, remote);
-	else
+	if (s->reserve < 0) {
 		refuse(s, fd, remote, REJECT_DESCRIPTORS, "for a connection");
+		return;
+	}
+	if (clock_ms() < s->scarce_ms) {
+		sock_close(s->reserve);
+		s->reserve = -1;
+	}
+	welcome(s, fd, remote);
 }
 
 /* What keeps on failing fills one line in a while. */

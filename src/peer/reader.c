@@ -1,5 +1,6 @@
 #include "peer/reader.h"
 
+#include "base/buf.h"
 #include "io/clock.h"
 #include "io/heap.h"
 #include "io/server.h"
@@ -106,19 +107,37 @@ static void collect(struct peer *p, struct link *l, struct batch *b)
 
 /* --- telling people --------------------------------------------------- */
 
+static char *add(char *at, const char *text, size_t n)
+{
+	memcpy(at, text, n);
+	return at + n;
+}
+
+static char *add_number(char *at, const char *name, uint64_t v)
+{
+	at = add(at, name, strlen(name));
+	return at + decimal_write(at, v);
+}
+
+/* Without printf: at full speed these lines are a third of all work. */
 static void log_message(struct peer *p, const struct link *l,
 			const struct parcel *c)
 {
 	const struct msg_message *m = &c->msg.message;
-	char origin[ADDR_TEXT_MAX];
 	size_t shown =
 		m->data_bytes < LOG_TEXT_MAX ? m->data_bytes : LOG_TEXT_MAX;
+	char text[ADDR_TEXT_MAX + 3 * DECIMAL_MAX + 64 + LOG_TEXT_MAX];
+	char *at = text;
 
-	addr_format(&m->origin.addr, origin);
-	log_event(p->log, LOG_INFO, KIND_MESSAGE, WAY_IN, "Message", &l->who,
-		  "origin=%s seq=%llu hops=%u bytes=%zu %.*s", origin,
-		  (unsigned long long)m->seq, c->head.hops + 1u, m->data_bytes,
-		  (int)shown, (const char *)m->data);
+	at = add(at, "origin=", strlen("origin="));
+	at += addr_format(&m->origin.addr, at);
+	at = add_number(at, " seq=", m->seq);
+	at = add_number(at, " hops=", c->head.hops + 1u);
+	at = add_number(at, " bytes=", m->data_bytes);
+	*at++ = ' ';
+	at = add(at, (const char *)m->data, shown);
+	log_text(p->log, LOG_INFO, KIND_MESSAGE, WAY_IN, "Message", &l->who,
+		 text, (size_t)(at - text));
 }
 
 static void log_parcel(struct peer *p, const struct link *l,
