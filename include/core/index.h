@@ -1,7 +1,7 @@
 /* A hash index: 64-bit hash -> number of a slot in somebody's array.
  *
- * Why not uthash here: its 56 bytes and pointer walk for each of 65,536 seen
- * hashes and 262,144 stored messages, twice, would be most of a peer's memory;
+ * Why not uthash here: its 56 bytes and pointer walk for each of 262,144 stored
+ * messages, or of a million peers in a seed's list, would be most of the memory;
  * this costs 8 bytes a cell. Open addressing, linear probing, deletion by
  * shifting back, at most 3/4 full. Pure; hashes must already be well mixed and
  * keyed by something a stranger does not know.

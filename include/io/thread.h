@@ -20,7 +20,7 @@
  *   log.mu        the log buffer                         -
  *
  * What a lower part calls upwards (a link that drained, an output that caught
- * up) it calls from a thread of its own and holding none of these.
+ * up) it calls holding none of these.
  * log.mu is a leaf: it may be taken under any other. No lock is held over a
  * call that can block; the one exception is a warning of a peer without a log
  * (--send, --receive): stderr may take up to 100 ms for it.

@@ -43,7 +43,7 @@ void hub_on_heard(struct hub *h, struct link *l);
 void hub_on_down(struct hub *h, struct link *l, enum down_cause cause);
 /* Little is left to send on a watched link (its writer thread). */
 void hub_on_drained(struct hub *h, struct link *l);
-/* The output has caught up (its thread). */
+/* The output has caught up (whoever writes it). */
 void hub_on_output(struct hub *h);
 void hub_on_seed(struct hub *h, const struct ev_seed *ev);
 

@@ -128,6 +128,27 @@ static void makes_room_for_the_largest_body_and_no_larger(void **state)
 	assert_null(frame_new(SIZE_MAX));
 }
 
+static void keeps_the_first_header_before_its_body(void **state)
+{
+	struct frame_head first = { .hops = 3, .body_bytes = 2 };
+	struct frame_head second = { .flags = FRAME_RECOVERY, .body_bytes = 2 };
+	struct frame *f = frame_new(2);
+	struct frame_head out;
+
+	(void)state;
+	assert_int_equal(frame_head_read(f->head, FRAME_BODY_MAX, &out),
+			 ERR_VERSION); /* none yet */
+	memcpy(f->body, "{}", 2);
+	frame_address(f, &first);
+	frame_address(f, &second);
+	assert_int_equal(frame_head_read(f->head, FRAME_BODY_MAX, &out),
+			 ERR_OK);
+	assert_int_equal(out.hops, 3);
+	assert_int_equal(out.flags, 0);
+	assert_memory_equal(f->head + FRAME_HEAD_BYTES, "{}", 2);
+	frame_release(f);
+}
+
 static void lives_until_the_last_release(void **state)
 {
 	struct frame *f = frame_new(2);
@@ -185,6 +206,7 @@ int main(void)
 		cmocka_unit_test(refuses_bits_that_must_be_zero),
 		cmocka_unit_test(refuses_a_length_outside_of_its_limits),
 		cmocka_unit_test(makes_room_for_the_largest_body_and_no_larger),
+		cmocka_unit_test(keeps_the_first_header_before_its_body),
 		cmocka_unit_test(lives_until_the_last_release),
 		cmocka_unit_test(counts_holders_in_several_threads),
 		cmocka_unit_test(without_memory_there_is_no_frame),

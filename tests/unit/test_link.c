@@ -72,15 +72,19 @@ static int close_link(void **state)
 	return 0;
 }
 
-/* Queues one frame whose body is n times the letter c. */
+/* Queues one frame whose body is n times the letter c. Some have its header
+ * before it, some another one, some none. */
 static enum err queue(struct fixture *f, char c, size_t n)
 {
 	struct frame_head head = { .hops = 3, .body_bytes = (uint32_t)n };
+	struct frame_head other = { .hops = 9, .body_bytes = (uint32_t)n };
 	struct frame *fr = frame_new(n);
 	enum err e;
 
 	assert_non_null(fr);
 	memset(fr->body, c, n);
+	if (n % 3 > 0)
+		frame_address(fr, n % 3 == 1 ? &head : &other);
 	e = link_queue(f->link, &head, fr);
 	frame_release(fr);
 	return e;
