@@ -232,7 +232,9 @@ static uint64_t count_unsent(struct input *in)
 		total += (size_t)n;
 		lines += count_lines(chunk, (size_t)n, &open);
 	}
-	return lines + open;
+	lines += open;
+	/* The first may be the rest of one that was refused already. */
+	return lines > 0 && in->skipping ? lines - 1 : lines;
 }
 
 static void say_alone(struct input *in)
