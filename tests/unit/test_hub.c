@@ -500,7 +500,8 @@ static void a_publisher_waits_for_nobody_he_did_not_send_to(void **state)
 	struct fixture *f = *state;
 	int64_t begun = clock_ms();
 
-	node.on[EV_FRAME] = send_big; /* fits, less than three eighths of an outbox */
+	node.on[EV_FRAME] =
+		send_big; /* fits, less than three eighths of an outbox */
 	node.on[EV_PUBLISH] = send_big;
 	f->config.gossip.publish_wait_ms = 2 * PATIENCE_MS;
 	stuff(f->near[0]);
@@ -648,6 +649,38 @@ static void a_late_word_of_the_output_does_not_count(void **state)
 	assert_int_equal(count(EV_OUTPUT), 1);
 }
 
+static void deliver_then_lose(const struct event *ev, struct effects *out)
+{
+	if (count(EV_FRAME) == 1)
+		deliver_it(ev, out);
+	else
+		lose_some(ev, out);
+}
+
+/* In one batch: the gap stands behind the message that came before it. */
+static void a_gap_stands_in_its_place(void **state)
+{
+	struct fixture *f = *state;
+	struct parcel *p[2] = { parcel(10), parcel(10) };
+	char got[1024] = "", *gap;
+	size_t n = 0;
+
+	open_output(f);
+	node.on[EV_FRAME] = deliver_then_lose;
+	hub_on_frames(f->peer.hub, f->links[1], p, 2);
+	while ((gap = strstr(got, "\"gap\"")) == NULL) {
+		ssize_t r = read(f->read_fd, got + n, sizeof got - 1 - n);
+
+		assert_true(r > 0);
+		n += (size_t)r;
+	}
+	assert_non_null(strstr(got, "\"data\""));
+	assert_true(strstr(got, "\"data\"") < gap);
+	assert_true(p[0]->delivered && !p[1]->delivered);
+	parcel_release(p[0]);
+	parcel_release(p[1]);
+}
+
 static void what_is_lost_is_told_to_who_receives(void **state)
 {
 	static const char want[] =
@@ -687,6 +720,7 @@ int main(void)
 		HUB_TEST(a_slow_output_is_told_once_and_so_is_its_end),
 		HUB_TEST(a_late_word_of_the_output_does_not_count),
 		HUB_TEST(what_is_lost_is_told_to_who_receives),
+		HUB_TEST(a_gap_stands_in_its_place),
 	};
 
 	if (crypto_init() != ERR_OK)

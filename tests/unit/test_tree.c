@@ -455,6 +455,48 @@ static void who_has_stopped_feeding_a_run_is_replaced_by_who_does(void **state)
 	fixture_free(f);
 }
 
+/* What was under way when a link was told off is news like any other, but
+ * nothing follows: pruned as well, the parent would leave the run without any.
+ */
+static void who_was_told_off_is_not_relied_upon(void **state)
+{
+	struct fixture *f = fixture_with_links(3);
+	struct identity a = other_run(1);
+
+	(void)state;
+	assert_true(hear_new(f, 0, &a, 1));
+	assert_false(hear_new(f, 1, &a, 1));
+	assert_true(names_run(f, 1, MSG_PRUNE, &a));
+	pass(f, 500); /* longer than the parent feeds it without a message */
+	assert_true(hear_new(f, 1, &a, 2));
+	assert_false(hear_new(f, 0, &a, 2));
+	assert_int_equal(f->fx.n, 0);
+	assert_int_equal(eager(f, &a), link_bit(0));
+	/* Later it may have been grafted by others: then it counts. */
+	pass(f, 1000);
+	assert_true(hear_new(f, 1, &a, 3));
+	assert_false(hear_new(f, 0, &a, 3));
+	assert_true(names_run(f, 0, MSG_PRUNE, &a));
+	fixture_free(f);
+}
+
+static void a_parent_that_prunes_us_is_replaced_at_once(void **state)
+{
+	struct fixture *f = fixture_with_links(3);
+	struct identity a = other_run(1);
+
+	(void)state;
+	assert_true(hear_as(f, 0, &a, 1, FRAME_SPREAD));
+	assert_int_equal(eager(f, &a), 7);
+	hear_range(f, 2, MSG_HAVE, &a, 1, 1);
+	hear_run(f, 1, MSG_PRUNE, &a);
+	assert_int_equal(f->fx.n, 0); /* not the one that brings it */
+	hear_run(f, 0, MSG_PRUNE, &a);
+	assert_true(names_run(f, 2, MSG_GRAFT, &a));
+	assert_int_equal(eager(f, &a), link_bit(2));
+	fixture_free(f);
+}
+
 static void a_copy_that_was_asked_for_is_not_pruned(void **state)
 {
 	struct fixture *f = fixture_with_links(3);
@@ -946,6 +988,8 @@ int main(void)
 		cmocka_unit_test(
 			who_feeds_a_run_is_not_pruned_for_being_second),
 		cmocka_unit_test(but_for_being_late_it_is),
+		cmocka_unit_test(who_was_told_off_is_not_relied_upon),
+		cmocka_unit_test(a_parent_that_prunes_us_is_replaced_at_once),
 		cmocka_unit_test(
 			who_has_stopped_feeding_a_run_is_replaced_by_who_does),
 		cmocka_unit_test(a_copy_that_was_asked_for_is_not_pruned),
