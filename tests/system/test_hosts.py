@@ -213,11 +213,13 @@ def test_without_threads_callers_are_sent_away_and_links_stay(net, ears):
         net.wait_connected(peers)
         publishers = Publishers(peers[:1], 20)
         victims = [seed, peers[1]]
-        wait_until(passed(1.3), 3)  # a thread waits for the next connection for a second
-        wait_until(lambda: not any(workers(p) for p in victims), 40)  # and a worker for five
+        (group / "pids.max").write_text("1")  # those there live on, none can be made
         for p in victims:
             (group / "cgroup.procs").write_text(str(p.pid))
-        (group / "pids.max").write_text(str(sum(p.threads() for p in victims)))
+        # A worker waits five seconds for work, at the other end of what the seed serves;
+        # a thread of the seed waits for its next connection for a second after that.
+        wait_until(lambda: not any(workers(p) for p in [seed, *peers]), 40)
+        wait_until(passed(1.3), 3)
         for p in victims:
             for _ in range(30):
                 with Conn(p.address, timeout=T) as conn:
@@ -226,7 +228,7 @@ def test_without_threads_callers_are_sent_away_and_links_stay(net, ears):
         (group / "pids.max").write_text("max")
         for p in victims:
             net.wait_answer(p)
-            assert p.status()["rejected"]["threads"] == 30
+            assert p.status()["rejected"]["threads"] >= 30  # the seed may have refused peers, too
         told_all(ears, publishers)
         assert net.connected(peers)
 
