@@ -22,6 +22,8 @@ struct ranges {
 
 void ranges_free(struct ranges *r);
 bool ranges_has(const struct ranges *r, uint64_t seq);
+/* The whole span that seq is in; false: it is in none. */
+bool ranges_span(const struct ranges *r, uint64_t seq, struct span *span);
 uint64_t ranges_newest(const struct ranges *r); /* 0: it is empty */
 /* Adds first .. last. ERR_NOMEM leaves the set unchanged. When a hole had to
  * be closed to stay within RANGES_SPANS_MAX, *closed (may be NULL) is that

@@ -60,7 +60,7 @@ struct origin *gossip_record(struct step *s, const struct identity *id)
 
 /* Notes a new message everywhere, or, for want of memory, nowhere: then it is
  * as if it had not come, and can come again. */
-static bool take(struct step *s, struct origin *r, uint64_t seq,
+static bool take(struct step *s, struct origin *r, uint64_t seq, uint8_t slot,
 		 struct frame *f, uint8_t hops)
 {
 	struct gossip *g = &s->n->gossip;
@@ -70,10 +70,12 @@ static bool take(struct step *s, struct origin *r, uint64_t seq,
 		return false;
 	if (closed.first != 0)
 		pull_lost(s, r, closed.first, closed.last);
+	settled_make_room(s, f);
 	/* What others cannot get from us might be lost to them. */
 	if (store_put(&g->store, f, r, seq, hops) == ERR_NOMEM &&
 	    ranges_remove(&r->covered, seq) == ERR_OK)
 		return false;
+	settled_took(r, seq, slot);
 	r->active_ms = s->now;
 	origins_touch(&g->origins, r);
 	return true;
@@ -117,7 +119,7 @@ static link_set spread(struct step *s, struct origin *r, uint64_t seq,
 		tree_spread(s, r);
 	eager = (link_set)(tree_eager(s, r) & others & ~hear);
 	gossip_send(s, eager, f, flags, head->hops);
-	have_add(s, r, seq, (link_set)(others & ~eager));
+	have_add(s, r, seq, (link_set)(others & ~eager), f->body_bytes);
 	return eager;
 }
 
@@ -131,7 +133,7 @@ void gossip_on_publish(struct step *s, const struct ev_publish *ev)
 	/* The first message of a run goes everywhere and grows its tree. */
 	if (ev->msg->seq == 1 && ev->frame->body_bytes <= SPREAD_BYTES)
 		head.flags = FRAME_SPREAD;
-	if (r == NULL || !take(s, r, ev->msg->seq, ev->frame, 0)) {
+	if (r == NULL || !take(s, r, ev->msg->seq, LINK_NONE, ev->frame, 0)) {
 		n->stats.starved++;
 		return;
 	}
@@ -162,6 +164,7 @@ static void on_covered(struct step *s, struct origin *r, uint8_t slot,
 	}
 	s->n->stats.duplicates++;
 	have_known(s, r, seq, seq, slot);
+	settled_note(r, slot, seq, seq);
 	tree_on_duplicate(s, r, slot, seq, f->head.flags);
 }
 
@@ -182,7 +185,7 @@ static void on_news(struct step *s, struct origin *r, uint8_t slot,
 	link_set sent, hear = 0;
 
 	head.hops = (uint8_t)(head.hops + (head.hops < UINT8_MAX));
-	if (!take(s, r, m->seq, f->frame, head.hops)) {
+	if (!take(s, r, m->seq, slot, f->frame, head.hops)) {
 		not_taken(s, slot, m);
 		return;
 	}
@@ -245,6 +248,7 @@ void gossip_link_down(struct step *s, uint8_t slot)
 {
 	find_link_down(s, slot);
 	have_forget_link(s, slot);
+	settled_link_down(s->n, slot);
 	tree_link_down(s, slot);
 	pull_link_down(s, slot);
 	sync_pump(s);

@@ -11,6 +11,11 @@
  * every 256 messages was a third of all frames. */
 #define FRESH_MAX 256
 #define FRESH_MESSAGES 4096
+#define FRESH_BYTES (UINT64_C(1) << 20)
+/* From so much on all are told, also those that have it: what they know to be
+ * with us they need not keep for us (settled.c). */
+#define MUCH_MESSAGES 256
+#define MUCH_BYTES (UINT64_C(1) << 18)
 #define FRESH_FIRST 8
 #define AGAIN_MS 10000         /* the whole store, to who asks for that */
 #define WALK_RANGES RANGES_MAX /* in one Have of the whole store */
@@ -66,12 +71,11 @@ static bool extend(struct gossip *g, const struct origin *r, uint64_t seq,
 	return true;
 }
 
-void have_add(struct step *s, struct origin *r, uint64_t seq, link_set to)
+void have_add(struct step *s, struct origin *r, uint64_t seq, link_set to,
+	      uint32_t bytes)
 {
 	struct gossip *g = &s->n->gossip;
 
-	if (to == 0)
-		return;
 	if (!extend(g, r, seq, to)) {
 		if (!make_room(g))
 			have_flush(s);
@@ -81,9 +85,12 @@ void have_add(struct step *s, struct origin *r, uint64_t seq, link_set to)
 		}
 		g->fresh[g->fresh_n++] = (struct fresh){ r, seq, seq, to };
 	}
-	if (g->fresh_messages++ == 0)
+	g->fresh_messages++;
+	g->fresh_bytes += bytes;
+	if (to != 0 && g->flush_ms == NEVER_MS)
 		g->flush_ms = s->now + flush_after(s);
-	if (g->fresh_messages >= FRESH_MESSAGES || g->fresh_n == FRESH_MAX)
+	if (g->fresh_messages >= FRESH_MESSAGES ||
+	    g->fresh_bytes >= FRESH_BYTES || g->fresh_n == FRESH_MAX)
 		have_flush(s);
 }
 
@@ -177,6 +184,67 @@ static size_t collect(const struct gossip *g, link_set bit, struct range *v)
 	return n;
 }
 
+/* What all are told of these messages: with what else is held from where the
+ * last time ended. Claims without a hole between them can be believed
+ * (settled.c). */
+static struct range claim(const struct fresh *f)
+{
+	struct origin *r = f->run;
+	struct range v = { r->id, f->first, f->last };
+	struct span held;
+
+	if (!ranges_span(&r->held, f->last, &held) || held.last <= r->told ||
+	    (r->told != 0 && held.first > r->told + 1))
+		return v;
+	if (held.first <= r->told)
+		held.first = r->told + 1;
+	if (held.first < v.first)
+		v.first = held.first;
+	v.last = r->told = held.last;
+	return v;
+}
+
+static size_t collect_for_all(const struct gossip *g, struct range *v)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < g->fresh_n; i++) {
+		struct range next = claim(&g->fresh[i]);
+
+		if (n == 0 || v[n - 1].last < next.last ||
+		    v[n - 1].first > next.first ||
+		    !identity_equal(&v[n - 1].run, &next.run))
+			v[n++] = next;
+	}
+	return n;
+}
+
+static void forget_fresh(struct gossip *g)
+{
+	g->fresh_n = g->fresh_messages = 0;
+	g->fresh_bytes = 0;
+	g->flush_ms = NEVER_MS;
+}
+
+/* To the links of `to` what is of concern to `bit`, 0: all there is. */
+static void tell(struct step *s, link_set to, link_set bit)
+{
+	struct gossip *g = &s->n->gossip;
+	struct range *v = effects_room(s->out, g->fresh_n * sizeof *v);
+	size_t n;
+
+	if (v == NULL) {
+		tell_later(s, to);
+		return;
+	}
+	n = bit != 0 ? collect(g, bit, v) : collect_for_all(g, v);
+	if (n == 0)
+		return;
+	say(s, to, MSG_HAVE)->have.ranges = (struct range_list){ v, n };
+	for (uint8_t i = 0; i < LINK_SLOTS; i++)
+		s->n->stats.have_sent += (to & link_bit(i)) != 0;
+}
+
 void have_flush(struct step *s)
 {
 	struct gossip *g = &s->n->gossip;
@@ -184,24 +252,16 @@ void have_flush(struct step *s)
 
 	if (g->fresh_n > 1)
 		qsort(g->fresh, g->fresh_n, sizeof *g->fresh, by_run_and_seq);
-	for (uint8_t i = 0; i < LINK_SLOTS; i++) {
-		struct range *v;
-		size_t n;
-
-		if ((usable & link_bit(i)) == 0)
-			continue;
-		v = effects_room(s->out, g->fresh_n * sizeof *v);
-		if (v == NULL)
-			tell_later(s, link_bit(i));
-		n = v != NULL ? collect(g, link_bit(i), v) : 0;
-		if (n == 0)
-			continue;
-		say(s, link_bit(i), MSG_HAVE)->have.ranges =
-			(struct range_list){ v, n };
-		s->n->stats.have_sent++;
+	if (g->fresh_messages >= MUCH_MESSAGES ||
+	    g->fresh_bytes >= MUCH_BYTES) {
+		if (usable != 0)
+			tell(s, usable, 0);
+	} else {
+		for (uint8_t i = 0; i < LINK_SLOTS; i++)
+			if ((usable & link_bit(i)) != 0)
+				tell(s, link_bit(i), link_bit(i));
 	}
-	g->fresh_n = g->fresh_messages = 0;
-	g->flush_ms = NEVER_MS;
+	forget_fresh(g);
 }
 
 /* --- the whole store -------------------------------------------------- */
@@ -300,9 +360,10 @@ void have_hand_over(struct step *s)
 	for (unsigned i = 0; i < g->fresh_n; i++) {
 		const struct fresh *f = &g->fresh[i];
 
+		if ((f->to & usable) == 0)
+			continue;
 		for (uint64_t seq = f->first; seq <= f->last; seq++)
 			hand_over(s, f->run, seq, (link_set)(f->to & usable));
 	}
-	g->fresh_n = g->fresh_messages = 0;
-	g->flush_ms = NEVER_MS;
+	forget_fresh(g);
 }

@@ -245,10 +245,13 @@ struct fresh {
 struct gossip {
 	struct origins origins;
 	struct store store;
+	uint64_t history_bytes;   /* settled.c: the store may have grown to, */
+	int64_t history_grown_ms; /* at this time */
 	struct wants wants;
 	struct fresh *fresh; /* have.c: at most FRESH_MAX, */
 	unsigned fresh_n, fresh_cap;
-	unsigned fresh_messages; /* so many in all */
+	unsigned fresh_messages; /* so many in all, */
+	uint64_t fresh_bytes;    /* and of that size */
 	int64_t flush_ms;        /* when they are announced; NEVER_MS */
 	bool choked;             /* the user's output takes no more */
 	bool history_over;       /* catch_up = no: what follows is wanted */
@@ -311,8 +314,10 @@ unsigned tree_load(const struct step *s, uint8_t slot);
 
 /* --- have.c: announcing (R7, R8) -------------------------------------- */
 
-/* These links are to hear of it with the next Have. */
-void have_add(struct step *s, struct origin *r, uint64_t seq, link_set to);
+/* These links are to hear of it with the next Have, and if there is much, all
+ * are. */
+void have_add(struct step *s, struct origin *r, uint64_t seq, link_set to,
+	      uint32_t bytes);
 /* A link has first .. last itself: it need not hear of them. */
 void have_known(struct step *s, const struct origin *r, uint64_t first,
 		uint64_t last, uint8_t slot);
@@ -328,6 +333,18 @@ void have_tick(struct step *s);
 /* Before a record goes. */
 void have_forget_run(struct node *n, const struct origin *r);
 void have_forget_link(struct step *s, uint8_t slot);
+
+/* --- settled.c: what all neighbors have ------------------------------- */
+
+/* The link has first .. last itself. */
+void settled_note(struct origin *r, uint8_t slot, uint64_t first,
+		  uint64_t last);
+/* Message seq was stored; it came by that link, or LINK_NONE. */
+void settled_took(struct origin *r, uint64_t seq, uint8_t slot);
+void settled_link_down(struct node *n, uint8_t slot);
+/* Before a message is stored: instead of growing faster than history does the
+ * store lets go of what is settled. */
+void settled_make_room(struct step *s, const struct frame *f);
 
 /* --- pull.c: fetching what is missing (R9, R10, R16) ------------------ */
 

@@ -578,6 +578,13 @@ static void skip(struct step *s, const struct range *v)
 	pull_hole(s, r, first, LINK_NONE);
 }
 
+/* Those that are sent it say so, too, but have it from us. */
+static void note_heard(struct origin *r, uint8_t slot)
+{
+	if ((r->eager & link_bit(slot)) == 0)
+		r->heard = (link_set)(r->heard | link_bit(slot));
+}
+
 void pull_on_have(struct step *s, uint8_t slot, const struct msg_have *m)
 {
 	struct announcement a = { .link = slot,
@@ -593,8 +600,9 @@ void pull_on_have(struct step *s, uint8_t slot, const struct msg_have *m)
 		struct origin *r = origins_find(&s->n->gossip.origins, &v->run);
 
 		if (r != NULL) {
-			r->heard = (link_set)(r->heard | link_bit(slot));
+			note_heard(r, slot);
 			have_known(s, r, v->first, v->last, slot);
+			settled_note(r, slot, v->first, v->last);
 		}
 		if (identity_equal(&v->run, &s->n->self))
 			bad |= v->last > s->n->stats.published;

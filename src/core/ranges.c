@@ -35,6 +35,16 @@ bool ranges_has(const struct ranges *r, uint64_t seq)
 	return i < r->n && r->v[i].first <= seq;
 }
 
+bool ranges_span(const struct ranges *r, uint64_t seq, struct span *span)
+{
+	size_t i = find(r, seq);
+
+	if (i == r->n || r->v[i].first > seq)
+		return false;
+	*span = r->v[i];
+	return true;
+}
+
 uint64_t ranges_newest(const struct ranges *r)
 {
 	return r->n > 0 ? r->v[r->n - 1].last : 0;

@@ -194,7 +194,7 @@ static void give_slot(struct store *s, uint32_t slot)
 	s->free = slot;
 }
 
-static uint64_t size_of(const struct frame *f)
+uint64_t store_size(const struct frame *f)
 {
 	return (uint64_t)f->body_bytes + STORE_FRAME_OVERHEAD;
 }
@@ -208,7 +208,7 @@ static void unlink_oldest(struct store *s, struct stored *e)
 	if (e->newer == STORE_NONE)
 		run->held_newest = STORE_NONE;
 	run->held_count--;
-	run->held_bytes -= size_of(e->frame);
+	run->held_bytes -= store_size(e->frame);
 	if (run->held_count == 0)
 		heap_remove(s, run);
 	else
@@ -229,9 +229,19 @@ static void drop_oldest(struct store *s, const struct origin *run)
 		     seq_hash(s, &s->dropped, e->run->number, e->seq), slot);
 	(void)!ranges_remove(&e->run->held, e->seq); /* it may say too much */
 	s->count--;
-	s->bytes -= size_of(e->frame);
+	s->bytes -= store_size(e->frame);
 	frame_release(e->frame);
 	give_slot(s, slot);
+}
+
+const struct stored *store_first_to_go(const struct store *s)
+{
+	return s->heap_n > 0 ? &s->v[s->heap[0]->held_oldest] : NULL;
+}
+
+void store_drop_first(struct store *s)
+{
+	drop_oldest(s, s->heap[0]);
 }
 
 static void link_newest(struct store *s, uint32_t slot, struct origin *run)
@@ -245,10 +255,10 @@ static void link_newest(struct store *s, uint32_t slot, struct origin *run)
 		run->held_oldest = slot;
 	run->held_newest = slot;
 	run->held_count++;
-	run->held_bytes += size_of(e->frame);
+	run->held_bytes += store_size(e->frame);
 	heap_up(s, run->heap_pos, run);
 	s->count++;
-	s->bytes += size_of(e->frame);
+	s->bytes += store_size(e->frame);
 }
 
 static enum err index_slot(struct store *s, uint32_t slot, struct origin *run,
@@ -286,10 +296,11 @@ enum err store_put(struct store *s, struct frame *f, struct origin *run,
 	uint32_t slot = 0;
 	enum err e;
 
-	if (size_of(f) > s->bytes_max || s->count_max == 0)
+	if (store_size(f) > s->bytes_max || s->count_max == 0)
 		return ERR_TOO_LONG;
-	while (s->count >= s->count_max || s->bytes + size_of(f) > s->bytes_max)
-		drop_oldest(s, s->heap[0]);
+	while (s->count >= s->count_max ||
+	       s->bytes + store_size(f) > s->bytes_max)
+		store_drop_first(s);
 	e = take_slot(s, &slot);
 	if (e != ERR_OK)
 		return e;

@@ -65,5 +65,10 @@ const struct stored *store_by_seq(struct store *s, const struct origin *run,
 const struct stored *store_by_prefix(struct store *s, const char *hex,
 				     size_t digits, bool *several);
 void store_drop_run(struct store *s, struct origin *run);
+/* What a frame counts for in bytes. */
+uint64_t store_size(const struct frame *f);
+/* What makes way when it is full; NULL: it holds nothing. */
+const struct stored *store_first_to_go(const struct store *s);
+void store_drop_first(struct store *s);
 
 #endif

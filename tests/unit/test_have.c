@@ -73,6 +73,76 @@ static void of_4096_messages_it_does_not_wait_for_more(void **state)
 	fixture_free(f);
 }
 
+/* Also who has it: it need not keep for us what we have. */
+static void of_much_all_are_told(void **state)
+{
+	struct fixture *f = fixture_with_links(2);
+	struct identity a = other_run(1);
+
+	(void)state;
+	for (uint64_t i = 1; i <= 256; i++)
+		assert_true(hear_new(f, 0, &a, i));
+	assert_true(flushed(f));
+	check_only(told(f, 0), &a, 1, 256);
+	check_only(told(f, 1), &a, 1, 256);
+	for (uint64_t i = 257; i <= 511; i++)
+		assert_true(hear_new(f, 0, &a, i));
+	assert_true(flushed(f));
+	assert_int_equal(said_count(f, 0, MSG_HAVE), 0);
+	check_only(told(f, 1), &a, 257, 511);
+	/* Then that, too, for what is said to all has no hole. */
+	for (uint64_t i = 512; i <= 800; i++)
+		assert_true(hear_new(f, 0, &a, i));
+	assert_true(flushed(f));
+	check_only(told(f, 0), &a, 257, 800);
+	check_only(told(f, 1), &a, 257, 800);
+	fixture_free(f);
+}
+
+static void what_follows_a_hole_is_told_again_with_what_fills_it(void **state)
+{
+	struct fixture *f = fixture_with_links(2);
+	struct identity a = other_run(1);
+
+	(void)state;
+	for (uint64_t i = 1; i <= 300; i++)
+		assert_true(hear_new(f, 0, &a, i));
+	assert_true(flushed(f));
+	for (uint64_t i = 302; i <= 600; i++)
+		assert_true(hear_new(f, 0, &a, i));
+	assert_true(flushed(f));
+	check_only(told(f, 0), &a, 302, 600);
+	assert_true(hear_recovery(f, 1, &a, 301));
+	for (uint64_t i = 601; i <= 900; i++)
+		assert_true(hear_new(f, 0, &a, i));
+	assert_true(flushed(f));
+	check_only(told(f, 0), &a, 301, 900);
+	fixture_free(f);
+}
+
+static void a_mebibyte_is_much_at_once(void **state)
+{
+	struct fixture *f = fixture_with_links(2);
+	struct identity a = other_run(1);
+	char *text = calloc(1, 65537);
+	uint64_t seq = 0;
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, 'x', 65536);
+	do {
+		struct letter l = letter_new(&a, ++seq, text);
+
+		hear_letter(f, 0, &l);
+		letter_free(&l);
+	} while (said(f, MSG_HAVE) == NULL && seq < 100);
+	assert_int_equal(seq, 16);
+	check_only(told(f, 0), &a, 1, 16);
+	check_only(told(f, 1), &a, 1, 16);
+	free(text);
+	fixture_free(f);
+}
+
 static void nor_of_256_ranges(void **state)
 {
 	struct fixture *f = fixture_with_links(2);
@@ -781,6 +851,10 @@ int main(void)
 		cmocka_unit_test(an_announcement_waits_a_moment_for_others),
 		cmocka_unit_test(of_4096_messages_it_does_not_wait_for_more),
 		cmocka_unit_test(nor_of_256_ranges),
+		cmocka_unit_test(of_much_all_are_told),
+		cmocka_unit_test(
+			what_follows_a_hole_is_told_again_with_what_fills_it),
+		cmocka_unit_test(a_mebibyte_is_much_at_once),
 		cmocka_unit_test(consecutive_numbers_of_a_run_are_one_range),
 		cmocka_unit_test(who_was_sent_it_need_not_be_told),
 		cmocka_unit_test(nor_who_announced_it_before_it_came),

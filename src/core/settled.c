@@ -1,0 +1,95 @@
+/* Which messages every neighbor has, and what that is worth: the store need
+ * not take memory for them in a hurry.
+ *
+ * A message is settled once all neighbors are known to have it. Only somebody
+ * who comes later may still ask for it; what is not settled may be asked for
+ * by a neighbor at any moment. So history grows at a pace of its own, and a
+ * burst at full speed is carried by the memory there is: pages that are
+ * touched for the first time are the dearest part of a stored message. */
+#include "core/node_impl.h"
+
+#include <string.h>
+
+/* History always grows this far, and by this much in a second beyond it. */
+#define HISTORY_BYTES (UINT64_C(4) << 20)
+#define HISTORY_PER_S (UINT64_C(2) << 20)
+#define CREDIT_MS 100 /* a pause counts for no more than this */
+#define DROPS_MAX 64  /* for one new message: what settled late goes slowly */
+
+/* r->has[slot] is the seq up to which that neighbor has all that we hold of the
+ * run. A claim with a hole before it is not believed; once the hole is filled
+ * the next claim begins before it. */
+void settled_note(struct origin *r, uint8_t slot, uint64_t first, uint64_t last)
+{
+	uint64_t has;
+
+	if (slot >= LINK_SLOTS)
+		return; /* the link has gone meanwhile */
+	has = r->has[slot];
+	if (last > has && (first <= has + 1 ||
+			   (r->held.n > 0 && first <= r->held.v[0].first)))
+		r->has[slot] = last;
+}
+
+void settled_took(struct origin *r, uint64_t seq, uint8_t slot)
+{
+	if (r->held.n > 0 && r->held.v[0].first == seq)
+		memset(r->has, 0, sizeof r->has); /* they were about the rest */
+	settled_note(r, slot, seq, seq);
+}
+
+void settled_link_down(struct node *n, uint8_t slot)
+{
+	struct origin *r;
+
+	for (r = n->gossip.origins.table; r != NULL; r = r->hh.next)
+		r->has[slot] = 0;
+}
+
+/* Without neighbors whoever comes first is one. And who still keeps it for us
+ * shall be told first: what is claimed must be held. */
+static bool is_settled(const struct node *n, const struct stored *e)
+{
+	if (n->up == 0 || e->seq > e->run->told)
+		return false;
+	for (uint8_t i = 0; i < LINK_SLOTS; i++)
+		if ((n->up & link_bit(i)) != 0 && e->run->has[i] < e->seq)
+			return false;
+	return true;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* How far history may have grown by now. What was kept beyond that for others
+ * does not count; nor does more than a moment without anything to keep. */
+static uint64_t allowed(struct step *s)
+{
+	struct gossip *g = &s->n->gossip;
+	uint64_t passed = (uint64_t)(s->now - g->history_grown_ms);
+	uint64_t per_ms = HISTORY_PER_S / 1000;
+
+	g->history_grown_ms = s->now;
+	g->history_bytes =
+		least(g->history_bytes + per_ms * least(passed, CREDIT_MS),
+		      g->store.bytes + per_ms * CREDIT_MS);
+	if (g->history_bytes < HISTORY_BYTES)
+		g->history_bytes = HISTORY_BYTES;
+	return g->history_bytes;
+}
+
+void settled_make_room(struct step *s, const struct frame *f)
+{
+	struct store *store = &s->n->gossip.store;
+	uint64_t may = allowed(s), size = store_size(f);
+
+	for (unsigned i = 0; i < DROPS_MAX && store->bytes + size > may; i++) {
+		const struct stored *e = store_first_to_go(store);
+
+		if (e == NULL || !is_settled(s->n, e))
+			return;
+		store_drop_first(store);
+	}
+}
