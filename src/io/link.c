@@ -27,6 +27,7 @@ struct link *link_new(struct talk *t, const struct link_limits *limits,
 	l->batch->left = l->batch->count = 0;
 	atomic_init(&l->refs, 1);
 	l->fd = t->fd;
+	sock_keep_short(l->fd);
 	l->channel = t->channel;
 	l->inbox = t->inbox;
 	l->inbox.channel = &l->channel;

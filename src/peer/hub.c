@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define RECHECK_MS 1000 /* how often a wait with neighbors looks around */
+/* So long a batch (512 messages) may wait for whoever reads our stdout. */
+#define PRINT_WAIT_MS 20
 
 /* The ticker sleeps until tick_ms; wake it when that got earlier. */
 static void retime_locked(struct hub *h) NEEDS(h->mu)
@@ -171,6 +173,8 @@ void hub_on_frames(struct hub *h, struct link *l, struct parcel *const *p,
 	}
 	hub_end(h, &w);
 	wait_forwarded(h, &w);
+	if (w.printed)
+		output_wait_room(h->peer->output, w.now_ms + PRINT_WAIT_MS);
 	work_release(&w);
 }
 

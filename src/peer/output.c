@@ -23,6 +23,7 @@
 #define FIRST_ITEMS 64
 #define KEPT_ITEMS 1024 /* room of an empty queue */
 #define TAKE_MAX 64     /* items taken from the queue at a time */
+#define ROOM_PART 64    /* of the queue may be full, and nobody waits */
 /* So much a thread that comes along with something new writes for others, too:
  * it has a link to read. */
 #define FLUSH_BYTES (4 * WRITE_BYTES)
@@ -55,6 +56,8 @@ struct output {
 	bool never_blocks; /* (c) to write: anybody may; else the thread */
 	struct mutex mu;
 	struct cond work;
+	struct cond room;        /* see output_wait_room */
+	unsigned waiting;        /* (q) for that */
 	struct item *queue;      /* (q) ring */
 	size_t head, count, cap; /* (q) */
 	struct gap *last_gap;    /* (q) the last item if it is a gap */
@@ -273,6 +276,18 @@ static void message_locked(struct output *o, struct parcel *p) NEEDS(o->mu)
 		miss_locked(o, &p->msg.message);
 }
 
+static bool has_room_locked(const struct output *o) NEEDS(o->mu)
+{
+	return o->bytes <= o->config.max_bytes / ROOM_PART || o->slow ||
+	       o->ended || o->closing;
+}
+
+static void tell_room_locked(struct output *o) NEEDS(o->mu)
+{
+	if (o->waiting > 0 && has_room_locked(o))
+		cond_broadcast(&o->room);
+}
+
 void output_messages(struct output *o, struct parcel *const *p, size_t n)
 {
 	mutex_lock(&o->mu);
@@ -283,6 +298,18 @@ void output_messages(struct output *o, struct parcel *const *p, size_t n)
 			message_locked(o, p[i]);
 	if (!o->closing && o->bytes > o->config.max_bytes / 2)
 		o->slow = true;
+	tell_room_locked(o);
+	mutex_unlock(&o->mu);
+}
+
+void output_wait_room(struct output *o, int64_t deadline_ms)
+{
+	mutex_lock(&o->mu);
+	o->waiting++;
+	while (!has_room_locked(o) &&
+	       cond_wait_until(&o->room, &o->mu, deadline_ms))
+		;
+	o->waiting--;
 	mutex_unlock(&o->mu);
 }
 
@@ -378,6 +405,7 @@ static void end_output(struct output *o, int error)
 {
 	mutex_lock(&o->mu);
 	o->ended = true;
+	tell_room_locked(o);
 	mutex_unlock(&o->mu);
 	buf_reset(&o->out);
 	o->done = 0;
@@ -530,6 +558,7 @@ static bool format_some(struct output *o)
 		mutex_lock(&o->mu);
 		n = take_some_locked(o, v);
 		caught_up = caught_up_locked(o);
+		tell_room_locked(o);
 		mutex_unlock(&o->mu);
 		for (size_t i = 0; i < n; i++) {
 			print_item(o, &v[i]);
@@ -548,6 +577,7 @@ static enum wrote all_written(struct output *o)
 		return WROTE_ALL;
 	mutex_lock(&o->mu);
 	o->ended = true;
+	tell_room_locked(o);
 	mutex_unlock(&o->mu);
 	peer_finish(o->config.peer, EXIT_DONE);
 	return WROTE_LAST;
@@ -681,6 +711,7 @@ static void output_free(struct output *o)
 	free(o->queue);
 	buf_free(&o->out);
 	cond_destroy(&o->work);
+	cond_destroy(&o->room);
 	mutex_destroy(&o->mu);
 	free(o);
 	errno = saved;
@@ -703,6 +734,7 @@ enum err output_start(struct output **out, const struct output_config *c)
 	open_twin(o);
 	mutex_init(&o->mu);
 	cond_init(&o->work);
+	cond_init(&o->room);
 	e = thread_start(&o->thread, run_output, o, "output");
 	if (e == ERR_OK)
 		*out = o;
@@ -735,6 +767,7 @@ uint64_t output_close(struct output *o, int64_t deadline_ms)
 	o->closing = true;
 	o->deadline_ms = deadline_ms;
 	cond_signal(&o->work);
+	tell_room_locked(o);
 	mutex_unlock(&o->mu);
 	(void)!eventfd_write(o->wake_fd, 1);
 	thread_join(o->thread);

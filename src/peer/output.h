@@ -1,8 +1,8 @@
 /* stdout: a queue, and whoever writes it.
  *
  * A queue of up to max bytes stands between the network and whoever reads us:
- * a full pipe never holds up a link. What does not fit is not dropped in
- * silence: a gap says which messages are missing. As with a link, who queued
+ * a full pipe never holds up a link for long. What does not fit is not dropped
+ * in silence: a gap says which messages are missing. As with a link, who queued
  * something may write what stdout takes at once (output_flush), one at a time;
  * the rest is left to a thread of its own, the only one that ever waits for
  * stdout, and never without also listening for the stop.
@@ -34,6 +34,9 @@ enum err MUST_CHECK output_start(struct output **o,
  * half of the queue, until caught_up. */
 void output_messages(struct output *o, struct parcel *const *p, size_t n);
 bool output_is_slow(struct output *o);
+/* Who brings more waits until no more than a 64th of the queue is full,
+ * it is slow, or that time has come. The caller holds no lock. */
+void output_wait_room(struct output *o, int64_t deadline_ms);
 /* These messages will never come: nobody in the network has them any more. */
 void output_gap(struct output *o, const struct range *r);
 /* Text of the prompt; the buffer is emptied. */

@@ -84,7 +84,7 @@ static void defaults_are_those_of_the_design(void **state)
 	assert_int_equal(config.gossip.data_max, 65536);
 	assert_int_equal(config.gossip.store_bytes, 64 << 20);
 	assert_int_equal(config.gossip.outbox_max, 4 << 20);
-	assert_int_equal(config.gossip.outbox_high, 1 << 20);
+	assert_int_equal(config.gossip.outbox_high, 128 << 10);
 	assert_int_equal(config.gossip.output_max, 32 << 20);
 	assert_false(config.seed.allow_foreign);
 	assert_int_equal(config.seed.period_ms, 60000);

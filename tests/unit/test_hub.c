@@ -495,11 +495,24 @@ static void a_publisher_waits_once_for_a_neighbor_that_is_stuck(void **state)
 	assert_int_equal(count(EV_FULL), 1);
 }
 
+static void *read_all(void *arg)
+{
+	uint8_t junk[65536];
+	size_t got;
+
+	while (sock_recv(*(int *)arg, junk, sizeof junk, &got, SOON) == ERR_OK)
+		;
+	return NULL;
+}
+
 static void a_publisher_waits_for_nobody_he_did_not_send_to(void **state)
 {
 	struct fixture *f = *state;
 	int64_t begun = clock_ms();
+	pthread_t far;
 
+	assert_ok(link_start_writer(f->links[1]));
+	assert_ok(thread_start(&far, read_all, &f->far[1], "far"));
 	node.on[EV_FRAME] =
 		send_big; /* fits, less than three eighths of an outbox */
 	node.on[EV_PUBLISH] = send_big;
@@ -511,6 +524,8 @@ static void a_publisher_waits_for_nobody_he_did_not_send_to(void **state)
 	hub_wait_room(f->peer.hub);
 	assert_true(clock_ms() - begun < PATIENCE_MS);
 	assert_int_equal(count(EV_FULL), 0);
+	link_abort(f->links[1]);
+	thread_join(far);
 }
 
 static void a_reader_waits_once_for_a_neighbor_that_is_stuck(void **state)
@@ -535,16 +550,6 @@ static void a_reader_waits_once_for_a_neighbor_that_is_stuck(void **state)
 	hear(f); /* does not fit any more: told, not waited for */
 	assert_int_equal(count(EV_FULL), 2);
 	assert_true(clock_ms() - begun < PATIENCE_MS);
-}
-
-static void *read_all(void *arg)
-{
-	uint8_t junk[65536];
-	size_t got;
-
-	while (sock_recv(*(int *)arg, junk, sizeof junk, &got, SOON) == ERR_OK)
-		;
-	return NULL;
 }
 
 static void a_reader_that_finds_room_goes_on(void **state)

@@ -525,6 +525,72 @@ static void without_json_stderr_tells_the_two_reasons_apart(void **state)
 #define PIPE_TEST(name) \
 	cmocka_unit_test_setup_teardown(name, open_pipe, close_pipe)
 
+/* More than the pipe and the free part of the queue take. */
+static void fill(struct fixture *f, size_t max_bytes)
+{
+	char line[1024];
+	uint64_t seq = 0;
+
+	memset(line, 'x', sizeof line - 1);
+	line[sizeof line - 1] = 0;
+	for (size_t n = 0; n < 65536 + max_bytes / 8; n += sizeof line)
+		assert_false(print(f, ++seq, line));
+}
+
+static void who_brings_more_waits_for_the_reader_and_not_for_long(void **state)
+{
+	struct fixture *f = *state;
+	int64_t begun;
+
+	start(f, 4 << 20, 0, false);
+	output_wait_room(f->output, clock_ms() + 60000); /* there is */
+	fill(f, 4 << 20);
+	begun = clock_ms();
+	output_wait_room(f->output, begun + 50);
+	assert_true(clock_ms() >= begun + 50);
+}
+
+static void *read_everything(void *arg)
+{
+	char junk[65536];
+
+	while (read(*(int *)arg, junk, sizeof junk) > 0)
+		;
+	return NULL;
+}
+
+static void it_goes_on_when_that_has_read(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t reader;
+
+	start(f, 4 << 20, 0, false);
+	fill(f, 4 << 20);
+	assert_ok(
+		thread_start(&reader, read_everything, &f->read_fd, "reader"));
+	output_wait_room(f->output, clock_ms() + 60000);
+	assert_int_equal(output_close(f->output, clock_ms() + 60000), 0);
+	f->output = NULL;
+	close(f->write_fd);
+	thread_join(reader);
+	f->write_fd = dup(f->read_fd); /* something to close */
+}
+
+static void nobody_waits_for_an_output_that_is_slow(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t seq = 0;
+	char line[1024];
+
+	memset(line, 'x', sizeof line - 1);
+	line[sizeof line - 1] = 0;
+	start(f, 1 << 20, 0, false);
+	while (!print(f, ++seq, line))
+		;
+	output_wait_room(f->output, INT64_MAX); /* it is told, and waited for
+						   by nobody */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -541,6 +607,10 @@ int main(void)
 		PIPE_TEST(half_a_queue_is_slow_until_a_quarter_is_left),
 		PIPE_TEST(a_reader_that_keeps_up_is_never_slow),
 		PIPE_TEST(closing_a_slow_output_tells_nobody),
+		PIPE_TEST(
+			who_brings_more_waits_for_the_reader_and_not_for_long),
+		PIPE_TEST(it_goes_on_when_that_has_read),
+		PIPE_TEST(nobody_waits_for_an_output_that_is_slow),
 		PIPE_TEST(what_is_lost_stands_in_its_place),
 		PIPE_TEST(gaps_in_a_row_are_one_unless_for_different_reasons),
 		PIPE_TEST(without_json_stderr_tells_the_two_reasons_apart),

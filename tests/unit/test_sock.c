@@ -70,6 +70,30 @@ static void sets_what_every_connection_needs(void **state)
 	}
 }
 
+static int option(int fd, int name)
+{
+	int value = 0;
+	socklen_t len = sizeof value;
+
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, name, &value, &len), 0);
+	return value;
+}
+
+static void near_ones_can_be_kept_short(void **state)
+{
+	int fd[2];
+
+	(void)state;
+	tcp_pair(ADDR_V4, fd);
+	for (size_t i = 0; i < 2; i++) {
+		sock_keep_short(fd[i]);
+		assert_int_equal(option(fd[i], SO_SNDBUF), 131072);
+		assert_int_equal(option(fd[i], SO_RCVBUF), 131072);
+		sock_close(fd[i]);
+	}
+	sock_keep_short(-1); /* nothing to keep */
+}
+
 static void names_the_reason_why_it_cannot_listen(void **state)
 {
 	struct addr bound, other, far;
@@ -468,6 +492,7 @@ int main(void)
 		cmocka_unit_test(carries_bytes_both_ways_over_v4_and_v6),
 		cmocka_unit_test(tells_the_addresses_of_both_ends),
 		cmocka_unit_test(sets_what_every_connection_needs),
+		cmocka_unit_test(near_ones_can_be_kept_short),
 		cmocka_unit_test(names_the_reason_why_it_cannot_listen),
 		cmocka_unit_test(v4_and_v6_wildcards_share_a_port),
 		cmocka_unit_test(says_refused_when_nobody_listens),
