@@ -3,7 +3,7 @@
  * Why not uthash here: its 56 bytes and pointer walk for each of 262,144 stored
  * messages, or of a million peers in a seed's list, would be most of the memory;
  * this costs 8 bytes a cell. Open addressing, linear probing, deletion by
- * shifting back, at most 3/4 full. Pure; hashes must already be well mixed and
+ * shifting back, at most half full. Pure; hashes must already be well mixed and
  * keyed by something a stranger does not know.
  */
 #ifndef CORE_INDEX_H

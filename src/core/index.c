@@ -50,7 +50,7 @@ void index_free(struct index *ix)
 
 enum err index_put(struct index *ix, uint64_t hash, uint32_t slot)
 {
-	if (ix->cells == NULL || (ix->used + 1) * 4 > (ix->mask + 1) * 3) {
+	if (ix->cells == NULL || (ix->used + 1) * 2 > ix->mask + 1) {
 		enum err e = grow(ix);
 
 		if (e != ERR_OK)

@@ -36,19 +36,19 @@ static uint64_t id_hash(const struct store *s, const struct hash *id)
 }
 
 /* Both of these are the choice of whoever publishes. The index uses the hash as
- * a place: four in a row, which is how messages come and go, share a line of
- * the cache, and are hashed once. */
+ * a place: eight in a row, which is how messages come and go, are a line of the
+ * cache, and are hashed once. */
 static uint64_t seq_hash(const struct store *s, struct block *b,
 			 uint64_t number, uint64_t seq)
 {
-	uint64_t key[2] = { number, seq / 4 };
+	uint64_t key[2] = { number, seq / 8 };
 
-	if (b->number != number || b->seqs != seq / 4)
+	if (b->number != number || b->seqs != seq / 8)
 		*b = (struct block){ .number = number,
-				     .seqs = seq / 4,
+				     .seqs = seq / 8,
 				     .hash = (uint32_t)hash_keyed(
 					     s->secret, key, sizeof key) };
-	return (b->hash & ~UINT32_C(3)) | (seq & 3);
+	return (b->hash & ~UINT32_C(7)) | (seq & 7);
 }
 
 /* --- the heap of runs ------------------------------------------------- */

@@ -31,7 +31,7 @@ struct stored {
 	struct hash id;         /* if named */
 };
 
-/* Four seqs of a run and their hash; number 0: nothing yet. */
+/* Eight seqs of a run and their hash; number 0: nothing yet. */
 struct block {
 	uint64_t number, seqs;
 	uint32_t hash;

@@ -143,7 +143,7 @@ BAD_FILES = {
     "pause above the longest": (SEEDS + b"[overlay]\nrepair_max = 400ms\n", 4, "repair_max"),
     "asking above its most": (SEEDS + b"[gossip]\nask_max = 50ms\n", 4, "ask_min"),
     "outbox full before it is high": (
-        SEEDS + b"[gossip]\nmax_outbox = 1M\n", 4, "less than max_outbox"),
+        SEEDS + b"[gossip]\noutbox_high = 4M\n", 4, "less than max_outbox"),
     "outbox too small to be slow": (
         SEEDS + b"[gossip]\nslow_bytes = 8M\n", 4, "slow_bytes"),
     "message larger than an outbox": (
@@ -185,7 +185,7 @@ BAD_SETTINGS = [
     ("liveness.timeout", "5s", "longer than interval"),
     ("liveness.interval", "15s", "longer than interval"),
     ("overlay.max_candidates", "3", "dials"),
-    ("gossip.max_outbox", "1M", "outbox_high"),
+    ("gossip.outbox_high", "4M", "max_outbox"),
 ]
 
 
