@@ -11,8 +11,8 @@
 #include <string.h>
 
 /* History always grows this far, and by this much in a second beyond it. */
-#define HISTORY_BYTES (UINT64_C(4) << 20)
-#define HISTORY_PER_S (UINT64_C(2) << 20)
+#define HISTORY_BYTES (UINT64_C(3) << 20)
+#define HISTORY_PER_S (UINT64_C(1) << 20)
 #define CREDIT_MS 100 /* a pause counts for no more than this */
 #define DROPS_MAX 64  /* for one new message: what settled late goes slowly */
 

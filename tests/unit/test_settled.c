@@ -2,7 +2,7 @@
 
 #define LETTER_BYTES 10000
 #define MIB (UINT64_C(1) << 20)
-#define HISTORY (4 * MIB) /* what is always kept, */
+#define HISTORY (3 * MIB) /* what is always kept, */
 #define SLACK (2 * MIB)   /* and what may still be under way */
 #define MANY 800          /* letters: twice the history */
 
@@ -66,8 +66,8 @@ static void what_is_not_too_much_stays(void **state)
 	struct identity a = other_run(1);
 
 	(void)state;
-	hear_settled(f, &a, 1, 400);
-	assert_int_equal(stats(f).store_messages, 400);
+	hear_settled(f, &a, 1, 300);
+	assert_int_equal(stats(f).store_messages, 300);
 	fixture_free(f);
 }
 
@@ -78,7 +78,7 @@ static void what_comes_slowly_stays(void **state)
 
 	(void)state;
 	for (uint64_t seq = 1; seq <= MANY; seq++) {
-		f->now += 6; /* 1.7 MB in a second */
+		f->now += 12; /* 0.9 MB in a second */
 		hear_settled(f, &a, seq, seq);
 	}
 	assert_int_equal(stats(f).store_messages, MANY);
