@@ -58,6 +58,8 @@ struct output {
 	struct cond work;
 	struct cond room;        /* see output_wait_room */
 	unsigned waiting;        /* (q) for that */
+	uint64_t taken;          /* (q) items, so far */
+	bool unread;             /* (q) none of them while somebody waited */
 	struct item *queue;      /* (q) ring */
 	size_t head, count, cap; /* (q) */
 	struct gap *last_gap;    /* (q) the last item if it is a gap */
@@ -279,7 +281,7 @@ static void message_locked(struct output *o, struct parcel *p) NEEDS(o->mu)
 static bool has_room_locked(const struct output *o) NEEDS(o->mu)
 {
 	return o->bytes <= o->config.max_bytes / ROOM_PART || o->slow ||
-	       o->ended || o->closing;
+	       o->unread || o->ended || o->closing;
 }
 
 static void tell_room_locked(struct output *o) NEEDS(o->mu)
@@ -304,12 +306,16 @@ void output_messages(struct output *o, struct parcel *const *p, size_t n)
 
 void output_wait_room(struct output *o, int64_t deadline_ms)
 {
+	uint64_t taken;
+	bool in_time = true;
+
 	mutex_lock(&o->mu);
+	taken = o->taken;
 	o->waiting++;
-	while (!has_room_locked(o) &&
-	       cond_wait_until(&o->room, &o->mu, deadline_ms))
-		;
+	while (in_time && !has_room_locked(o))
+		in_time = cond_wait_until(&o->room, &o->mu, deadline_ms);
 	o->waiting--;
+	o->unread |= !in_time && o->taken == taken;
 	mutex_unlock(&o->mu);
 }
 
@@ -515,6 +521,8 @@ static bool take_locked(struct output *o, struct item *i) NEEDS(o->mu)
 	*i = o->queue[o->head];
 	o->head = (o->head + 1) % o->cap;
 	o->count--;
+	o->taken++;
+	o->unread = false;
 	if (o->count == 0)
 		o->last_gap = NULL;
 	o->gaps -= i->kind == ITEM_GAP;
