@@ -193,6 +193,9 @@ static void on_news(struct step *s, struct origin *r, uint8_t slot,
 	n->stats.recovered += recovery;
 	effects_add(s->out, EF_DELIVER);
 	p = pull_took(s, slot, &m->origin, m->seq, f->frame->body_bytes);
+	for (uint8_t i = 0; p.announced != 0 && i < LINK_SLOTS; i++)
+		if ((p.announced & link_bit(i)) != 0)
+			settled_note(r, i, m->seq, m->seq);
 	live = !recovery || p.graft; /* said now, not before we came */
 	if (live)
 		hear = tree_on_news(s, r, slot, m->seq);

@@ -17,6 +17,7 @@
 #define MUCH_MESSAGES 256
 #define MUCH_BYTES (UINT64_C(1) << 18)
 #define FRESH_FIRST 8
+#define TURNS 4                /* so many of the last ones may go on */
 #define AGAIN_MS 10000         /* the whole store, to who asks for that */
 #define WALK_RANGES RANGES_MAX /* in one Have of the whole store */
 
@@ -59,16 +60,19 @@ static int64_t flush_after(const struct step *s)
 	return wait / 2 + (int64_t)rng_below(&s->n->rng, 2 * (uint64_t)wait);
 }
 
-/* As a rule it follows the last one. */
+/* As a rule it follows one of the last: runs take turns. */
 static bool extend(struct gossip *g, const struct origin *r, uint64_t seq,
 		   link_set to)
 {
-	struct fresh *f = g->fresh_n > 0 ? &g->fresh[g->fresh_n - 1] : NULL;
+	for (unsigned i = g->fresh_n; i > 0 && g->fresh_n - i < TURNS; i--) {
+		struct fresh *f = &g->fresh[i - 1];
 
-	if (f == NULL || f->run != r || f->last + 1 != seq || f->to != to)
-		return false;
-	f->last = seq;
-	return true;
+		if (f->run != r || f->last + 1 != seq || f->to != to)
+			continue;
+		f->last = seq;
+		return true;
+	}
+	return false;
 }
 
 void have_add(struct step *s, struct origin *r, uint64_t seq, link_set to,
@@ -76,6 +80,8 @@ void have_add(struct step *s, struct origin *r, uint64_t seq, link_set to,
 {
 	struct gossip *g = &s->n->gossip;
 
+	if (to == 0 && !settled_matters(s->n))
+		return;
 	if (!extend(g, r, seq, to)) {
 		if (!make_room(g))
 			have_flush(s);
@@ -193,8 +199,12 @@ static struct range claim(const struct fresh *f)
 	struct range v = { r->id, f->first, f->last };
 	struct span held;
 
-	if (!ranges_span(&r->held, f->last, &held) || held.last <= r->told ||
-	    (r->told != 0 && held.first > r->told + 1))
+	if (!ranges_span(&r->held, f->last, &held))
+		return v;
+	if (held.last <= r->told) /* it filled a hole */
+		v.last = held.last;
+	if (held.last <= r->told ||
+	    (r->told != 0 && !settled_bridges(r, r->told + 1, held.first - 1)))
 		return v;
 	if (held.first <= r->told)
 		held.first = r->told + 1;
@@ -252,10 +262,12 @@ void have_flush(struct step *s)
 
 	if (g->fresh_n > 1)
 		qsort(g->fresh, g->fresh_n, sizeof *g->fresh, by_run_and_seq);
-	if (g->fresh_messages >= MUCH_MESSAGES ||
-	    g->fresh_bytes >= MUCH_BYTES) {
-		if (usable != 0)
-			tell(s, usable, 0);
+	/* Who is behind is told of everything later, and till then keeps us
+	 * from settling anything. */
+	if (s->n->behind == 0 && usable != 0 &&
+	    (g->fresh_messages >= MUCH_MESSAGES ||
+	     g->fresh_bytes >= MUCH_BYTES)) {
+		tell(s, usable, 0);
 	} else {
 		for (uint8_t i = 0; i < LINK_SLOTS; i++)
 			if ((usable & link_bit(i)) != 0)

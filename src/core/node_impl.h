@@ -247,6 +247,7 @@ struct gossip {
 	struct store store;
 	uint64_t history_bytes;   /* settled.c: the store may have grown to, */
 	int64_t history_grown_ms; /* at this time */
+	int64_t keep_until_ms;    /* nothing counts as settled till then */
 	struct wants wants;
 	struct fresh *fresh; /* have.c: at most FRESH_MAX, */
 	unsigned fresh_n, fresh_cap;
@@ -342,6 +343,12 @@ void settled_note(struct origin *r, uint8_t slot, uint64_t first,
 /* Message seq was stored; it came by that link, or LINK_NONE. */
 void settled_took(struct origin *r, uint64_t seq, uint8_t slot);
 void settled_link_down(struct node *n, uint8_t slot);
+/* A neighbor was lost, and may come back. */
+void settled_keep(struct step *s);
+/* Nothing from .. to is held here, nor can it still come. */
+bool settled_bridges(const struct origin *r, uint64_t from, uint64_t to);
+/* The store is so large that neighbors should know what we have. */
+bool settled_matters(const struct node *n);
 /* Before a message is stored: instead of growing faster than history does the
  * store lets go of what is settled. */
 void settled_make_room(struct step *s, const struct frame *f);

@@ -291,6 +291,7 @@ void overlay_lose(struct step *s, uint8_t slot, enum unlink_cause cause)
 
 	/* R12. A seed finds out which of the slow ones are just slow. */
 	link_remove(s, slot, cause, BYE_SLOW);
+	settled_keep(s);
 	if (cause == UNLINK_RESET)
 		registration_report(s, &id, DEATH_RESET);
 	else if (cause == UNLINK_SILENT || cause == UNLINK_SLOW)

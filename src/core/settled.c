@@ -13,12 +13,23 @@
 /* History always grows this far, and by this much in a second beyond it. */
 #define HISTORY_BYTES (UINT64_C(3) << 20)
 #define HISTORY_PER_S (UINT64_C(1) << 20)
-#define CREDIT_MS 100 /* a pause counts for no more than this */
-#define DROPS_MAX 64  /* for one new message: what settled late goes slowly */
+#define CREDIT_MS 1000 /* a pause counts for no more than this */
+/* Who dropped off may come back to anybody, and nobody else keeps for it what
+ * it lacks. */
+#define RETURN_MS 30000
+#define DROPS_MAX 64 /* for one new message: what settled late goes slowly */
+
+bool settled_bridges(const struct origin *r, uint64_t from, uint64_t to)
+{
+	struct span some;
+
+	return from > to || (!ranges_gap(&r->covered, from, to, &some) &&
+			     !ranges_overlap(&r->held, from, to, &some));
+}
 
 /* r->has[slot] is the seq up to which that neighbor has all that we hold of the
- * run. A claim with a hole before it is not believed; once the hole is filled
- * the next claim begins before it. */
+ * run. A claim that leaves out something we hold, or may come to hold, is not
+ * believed; whoever had a hole claims across it once that is filled. */
 void settled_note(struct origin *r, uint8_t slot, uint64_t first, uint64_t last)
 {
 	uint64_t has;
@@ -26,8 +37,8 @@ void settled_note(struct origin *r, uint8_t slot, uint64_t first, uint64_t last)
 	if (slot >= LINK_SLOTS)
 		return; /* the link has gone meanwhile */
 	has = r->has[slot];
-	if (last > has && (first <= has + 1 ||
-			   (r->held.n > 0 && first <= r->held.v[0].first)))
+	if (last > has && ((r->held.n > 0 && first <= r->held.v[0].first) ||
+			   settled_bridges(r, has + 1, first - 1)))
 		r->has[slot] = last;
 }
 
@@ -38,6 +49,11 @@ void settled_took(struct origin *r, uint64_t seq, uint8_t slot)
 	settled_note(r, slot, seq, seq);
 }
 
+void settled_keep(struct step *s)
+{
+	s->n->gossip.keep_until_ms = s->now + RETURN_MS;
+}
+
 void settled_link_down(struct node *n, uint8_t slot)
 {
 	struct origin *r;
@@ -46,11 +62,14 @@ void settled_link_down(struct node *n, uint8_t slot)
 		r->has[slot] = 0;
 }
 
-/* Without neighbors whoever comes first is one. And who still keeps it for us
- * shall be told first: what is claimed must be held. */
-static bool is_settled(const struct node *n, const struct stored *e)
+/* Without neighbors whoever comes first is one. And those who still keep it for
+ * us are to be told first: what is claimed should be held. */
+static bool is_settled(const struct step *s, const struct stored *e)
 {
-	if (n->up == 0 || e->seq > e->run->told)
+	const struct node *n = s->n;
+
+	if (n->up == 0 || e->seq > e->run->told ||
+	    s->now < n->gossip.keep_until_ms)
 		return false;
 	for (uint8_t i = 0; i < LINK_SLOTS; i++)
 		if ((n->up & link_bit(i)) != 0 && e->run->has[i] < e->seq)
@@ -63,9 +82,15 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static uint64_t most(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* How far history may have grown by now. What was kept beyond that for others
- * does not count; nor does more than a moment without anything to keep. */
-static uint64_t allowed(struct step *s)
+ * does not count; nor does more than a moment without anything to keep. A large
+ * message has to fit into that moment. */
+static uint64_t allowed(struct step *s, uint64_t size)
 {
 	struct gossip *g = &s->n->gossip;
 	uint64_t passed = (uint64_t)(s->now - g->history_grown_ms);
@@ -74,22 +99,34 @@ static uint64_t allowed(struct step *s)
 	g->history_grown_ms = s->now;
 	g->history_bytes =
 		least(g->history_bytes + per_ms * least(passed, CREDIT_MS),
-		      g->store.bytes + per_ms * CREDIT_MS);
-	if (g->history_bytes < HISTORY_BYTES)
-		g->history_bytes = HISTORY_BYTES;
+		      g->store.bytes + most(per_ms * CREDIT_MS, size));
+	g->history_bytes = most(g->history_bytes, HISTORY_BYTES);
 	return g->history_bytes;
+}
+
+bool settled_matters(const struct node *n)
+{
+	return n->gossip.store.bytes > HISTORY_BYTES / 2;
+}
+
+/* Nobody has to be sent my own again that all neighbors have. */
+static void drop(struct gossip *g, const struct stored *e)
+{
+	if (e->run->pinned && e->seq == g->taken + 1)
+		g->taken = e->seq;
+	store_drop_first(&g->store);
 }
 
 void settled_make_room(struct step *s, const struct frame *f)
 {
 	struct store *store = &s->n->gossip.store;
-	uint64_t may = allowed(s), size = store_size(f);
+	uint64_t size = store_size(f), may = allowed(s, size);
 
 	for (unsigned i = 0; i < DROPS_MAX && store->bytes + size > may; i++) {
 		const struct stored *e = store_first_to_go(store);
 
-		if (e == NULL || !is_settled(s->n, e))
+		if (e == NULL || !is_settled(s, e))
 			return;
-		store_drop_first(store);
+		drop(&s->n->gossip, e);
 	}
 }

@@ -36,8 +36,8 @@ static uint64_t id_hash(const struct store *s, const struct hash *id)
 }
 
 /* Both of these are the choice of whoever publishes. The index uses the hash as
- * a place: eight in a row, which is how messages come and go, are a line of the
- * cache, and are hashed once. */
+ * a place: eight in a row, which is how messages come and go, lie side by side,
+ * in a line of the cache or two, and are hashed once. */
 static uint64_t seq_hash(const struct store *s, struct block *b,
 			 uint64_t number, uint64_t seq)
 {

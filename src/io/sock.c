@@ -336,7 +336,7 @@ void sock_keep_short(int fd)
 	int bytes = SHORT_BYTES;
 
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0 ||
-	    info.tcpi_rtt > NEAR_US)
+	    info.tcpi_rtt == 0 || info.tcpi_rtt > NEAR_US)
 		return;
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);

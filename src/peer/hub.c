@@ -174,7 +174,7 @@ void hub_on_frames(struct hub *h, struct link *l, struct parcel *const *p,
 	hub_end(h, &w);
 	wait_forwarded(h, &w);
 	if (w.printed)
-		output_wait_room(h->peer->output, w.now_ms + PRINT_WAIT_MS);
+		output_wait_room(h->peer->output, clock_ms() + PRINT_WAIT_MS);
 	work_release(&w);
 }
 

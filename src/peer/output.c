@@ -315,7 +315,10 @@ void output_wait_room(struct output *o, int64_t deadline_ms)
 	while (in_time && !has_room_locked(o))
 		in_time = cond_wait_until(&o->room, &o->mu, deadline_ms);
 	o->waiting--;
-	o->unread |= !in_time && o->taken == taken;
+	if (!in_time && o->taken == taken) {
+		o->unread = true;
+		tell_room_locked(o);
+	}
 	mutex_unlock(&o->mu);
 }
 

@@ -4,7 +4,8 @@
 #define MIB (UINT64_C(1) << 20)
 #define HISTORY (3 * MIB) /* what is always kept, */
 #define SLACK (2 * MIB)   /* and what may still be under way */
-#define MANY 800          /* letters: twice the history */
+#define MANY 800          /* letters: more than twice the history */
+#define RETURN_MS 30000   /* who was lost may come back */
 
 static char text[LETTER_BYTES + 1];
 
@@ -183,6 +184,7 @@ static void a_new_neighbor_has_nothing(void **state)
 	held = stats(f).store_messages;
 	link_down(f, 1, DOWN_RESET);
 	assert_int_equal(link_up(f, 7), 1); /* in its place */
+	f->now += RETURN_MS;
 	for (uint64_t seq = MANY + 1; seq <= 2 * MANY; seq++)
 		hear_long(f, 0, &a, seq);
 	assert_int_equal(stats(f).store_messages, held + MANY);
@@ -191,6 +193,91 @@ static void a_new_neighbor_has_nothing(void **state)
 		   2 * MANY);
 	hear_long(f, 0, &a, 2 * MANY + 1);
 	assert_true(stats(f).store_messages < held + MANY);
+	fixture_free(f);
+}
+
+/* All its neighbors lost it, and keep for it what it lacks. */
+static void for_who_was_lost_all_stays_a_while(void **state)
+{
+	struct fixture *f = fixture_with_links(3);
+	struct identity a = other_run(1);
+
+	(void)state;
+	hear_settled(f, &a, 1, MANY);
+	assert_int_equal(stats(f).store_messages, MANY);
+	link_down(f, 2, DOWN_RESET);
+	hear_settled(f, &a, MANY + 1, 2 * MANY);
+	assert_int_equal(stats(f).store_messages, 2 * MANY);
+	f->now += RETURN_MS;
+	hear_settled(f, &a, 2 * MANY + 1, 2 * MANY + 40);
+	assert_true(stats(f).store_bytes < HISTORY + SLACK);
+	fixture_free(f);
+}
+
+static void what_was_lost_for_all_is_no_hole(void **state)
+{
+	struct fixture *f = fixture_with_links(2);
+	struct identity a = other_run(1);
+	struct origin *r;
+
+	(void)state;
+	hear_settled(f, &a, 1, 10);
+	hear_settled(f, &a, 12, 20);
+	r = record(f, &a);
+	assert_int_equal(r->has[1], 10);
+	assert_int_equal(ranges_add(&r->covered, 11, 11, NULL), ERR_OK);
+	for (uint8_t i = 0; i < 2; i++) /* as they claim now, too */
+		hear_range(f, i, MSG_HAVE, &a, 12, 20);
+	hear_settled(f, &a, 21, MANY);
+	assert_int_equal(r->has[1], MANY);
+	assert_true(stats(f).store_bytes < HISTORY + SLACK);
+	fixture_free(f);
+}
+
+static void a_large_message_has_its_time_as_well(void **state)
+{
+	struct fixture *f = fixture_with_links(2);
+	struct identity a = other_run(1);
+	char *large = calloc(1, 200001);
+
+	(void)state;
+	assert_non_null(large);
+	memset(large, 'x', 200000);
+	for (uint64_t seq = 1; seq <= 60; seq++) {
+		struct letter l = letter_new(&a, seq, large);
+
+		f->now += 1000;
+		hear_letter(f, 0, &l);
+		letter_free(&l);
+		hear_range(f, 1, MSG_HAVE, &a, seq, seq);
+	}
+	assert_int_equal(stats(f).store_messages, 60);
+	free(large);
+	fixture_free(f);
+}
+
+/* Asked whether all is taken, we neither send it again nor call it lost. */
+static void mine_that_all_have_are_not_lost(void **state)
+{
+	struct fixture *f = fixture_with_links(2);
+	const struct identity self = *node_self(f->node);
+	uint64_t seq;
+
+	(void)state;
+	for (seq = 1; seq <= MANY; seq++) {
+		struct letter l = publish(f, text);
+
+		letter_free(&l);
+		hear_range(f, 0, MSG_HAVE, &self, seq, seq);
+		hear_range(f, 1, MSG_HAVE, &self, seq, seq);
+	}
+	assert_false(holds(f, &self, 1));
+	for (uint8_t i = 0; i < 2; i++) {
+		link_event(f, i, EV_FULL);
+		link_event(f, i, EV_DRAINED);
+	}
+	step_kind(f, EV_SYNC);
+	assert_int_equal(stats(f).lost, 0);
 	fixture_free(f);
 }
 
@@ -236,6 +323,10 @@ int main(void)
 		cmocka_unit_test(what_others_were_not_told_of_stays),
 		cmocka_unit_test(without_neighbors_all_stays_for_the_first),
 		cmocka_unit_test(a_new_neighbor_has_nothing),
+		cmocka_unit_test(for_who_was_lost_all_stays_a_while),
+		cmocka_unit_test(what_was_lost_for_all_is_no_hole),
+		cmocka_unit_test(a_large_message_has_its_time_as_well),
+		cmocka_unit_test(mine_that_all_have_are_not_lost),
 		cmocka_unit_test(older_ones_that_come_later_are_another_matter),
 		cmocka_unit_test(who_brings_a_copy_has_it),
 	};
