@@ -23,6 +23,7 @@
 #define FIRST_ITEMS 64
 #define KEPT_ITEMS 1024 /* room of an empty queue */
 #define TAKE_MAX 64     /* items taken from the queue at a time */
+#define STILL_MS 1000   /* then nobody waits for a reader that takes nothing */
 #define ROOM_PART 64    /* of the queue may be full, and nobody waits */
 /* So much a thread that comes along with something new writes for others, too:
  * it has a link to read. */
@@ -56,11 +57,12 @@ struct output {
 	bool never_blocks; /* (c) to write: anybody may; else the thread */
 	struct mutex mu;
 	struct cond work;
-	struct cond room;        /* see output_wait_room */
-	unsigned waiting;        /* (q) for that */
-	uint64_t taken;          /* (q) items, so far */
-	bool unread;             /* (q) none of them while somebody waited */
-	struct item *queue;      /* (q) ring */
+	struct cond room;   /* see output_wait_room */
+	unsigned waiting;   /* (q) for that */
+	int64_t still_ms;   /* (q) since when nothing went while somebody waited
+			     */
+	bool unread;        /* (q) that was for long */
+	struct item *queue; /* (q) ring */
 	size_t head, count, cap; /* (q) */
 	struct gap *last_gap;    /* (q) the last item if it is a gap */
 	size_t bytes;            /* (q) of the items */
@@ -306,16 +308,17 @@ void output_messages(struct output *o, struct parcel *const *p, size_t n)
 
 void output_wait_room(struct output *o, int64_t deadline_ms)
 {
-	uint64_t taken;
 	bool in_time = true;
 
 	mutex_lock(&o->mu);
-	taken = o->taken;
+	if (!has_room_locked(o) && o->still_ms == INT64_MAX)
+		o->still_ms = clock_ms();
 	o->waiting++;
 	while (in_time && !has_room_locked(o))
 		in_time = cond_wait_until(&o->room, &o->mu, deadline_ms);
 	o->waiting--;
-	if (!in_time && o->taken == taken) {
+	if (!in_time && o->still_ms != INT64_MAX &&
+	    clock_ms() - o->still_ms >= STILL_MS) {
 		o->unread = true;
 		tell_room_locked(o);
 	}
@@ -524,7 +527,7 @@ static bool take_locked(struct output *o, struct item *i) NEEDS(o->mu)
 	*i = o->queue[o->head];
 	o->head = (o->head + 1) % o->cap;
 	o->count--;
-	o->taken++;
+	o->still_ms = INT64_MAX;
 	o->unread = false;
 	if (o->count == 0)
 		o->last_gap = NULL;
@@ -737,6 +740,7 @@ enum err output_start(struct output **out, const struct output_config *c)
 		return ERR_NOMEM;
 	o->config = *c;
 	o->terminal = isatty(c->fd);
+	o->still_ms = INT64_MAX;
 	o->wake_fd = eventfd(0, EFD_CLOEXEC);
 	if (o->wake_fd < 0) {
 		free(o);

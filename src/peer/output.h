@@ -35,8 +35,8 @@ enum err MUST_CHECK output_start(struct output **o,
 void output_messages(struct output *o, struct parcel *const *p, size_t n);
 bool output_is_slow(struct output *o);
 /* Who brings more waits until no more than a 64th of the queue is full, it is
- * slow, or that time has come; for a reader that does not move, just once. The
- * caller holds no lock. */
+ * slow, or that time has come; for a reader that takes nothing, not for more
+ * than a second in all. The caller holds no lock. */
 void output_wait_room(struct output *o, int64_t deadline_ms);
 /* These messages will never come: nobody in the network has them any more. */
 void output_gap(struct output *o, const struct range *r);

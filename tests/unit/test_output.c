@@ -548,6 +548,7 @@ static void who_brings_more_waits_for_the_reader_and_not_for_long(void **state)
 	begun = clock_ms();
 	output_wait_room(f->output, begun + 50);
 	assert_true(clock_ms() >= begun + 50);
+	output_wait_room(f->output, begun + 1000);
 	output_wait_room(f->output, INT64_MAX); /* nobody reads: not again */
 }
 
