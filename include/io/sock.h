@@ -38,9 +38,9 @@ enum err MUST_CHECK sock_send_now(int fd, const struct iovec *v, int n,
 				  size_t *sent);
 /* Waits until the kernel takes something; deadline as above. */
 enum err MUST_CHECK sock_wait_writable(int fd, int64_t deadline_ms);
-/* Near peers need no deep buffers in the kernel: what waits there is late, and
- * a queue that is as long everywhere is minutes of work for a busy machine. To
- * be called once connected; far ones are left to the kernel's own measure. */
+/* Small buffers in the kernel if the other end is near: they are enough, and
+ * what waits in deep ones is late. Once, when connected; a far one is left to
+ * the kernel's own measure. */
 void sock_keep_short(int fd);
 /* At least one byte. ERR_CLOSED at the end of the stream, ERR_RESET,
  * ERR_TIMEOUT. A deadline of INT64_MAX waits for ever, or as long as

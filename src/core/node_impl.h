@@ -242,12 +242,17 @@ struct fresh {
 	link_set to;
 };
 
+/* What settled.c knows: how large history may have grown, as of when, and until
+ * when nothing counts as settled. */
+struct settling {
+	uint64_t room;
+	int64_t room_ms, keep_until_ms;
+};
+
 struct gossip {
 	struct origins origins;
 	struct store store;
-	uint64_t history_bytes;   /* settled.c: the store may have grown to, */
-	int64_t history_grown_ms; /* at this time */
-	int64_t keep_until_ms;    /* nothing counts as settled till then */
+	struct settling settling;
 	struct wants wants;
 	struct fresh *fresh; /* have.c: at most FRESH_MAX, */
 	unsigned fresh_n, fresh_cap;

@@ -33,8 +33,8 @@ struct origin {
 	uint64_t race_seq;
 	int64_t race_ms;
 	/* What the store holds of it; the store's business. */
-	struct ranges held;       /* which seqs; the newest pieces of them */
-	uint64_t has[LINK_SLOTS]; /* how far neighbors have that; settled.c */
+	struct ranges held; /* which seqs; the newest pieces of them */
+	uint64_t neighbor_has[LINK_SLOTS]; /* up to here all of that */
 	uint64_t told; /* how far all neighbors were told that we do */
 	uint32_t held_oldest, held_newest; /* slots, linked by arrival */
 	uint64_t held_count, held_bytes;

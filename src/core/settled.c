@@ -27,31 +27,33 @@ bool settled_bridges(const struct origin *r, uint64_t from, uint64_t to)
 			     !ranges_overlap(&r->held, from, to, &some));
 }
 
-/* r->has[slot] is the seq up to which that neighbor has all that we hold of the
- * run. A claim that leaves out something we hold, or may come to hold, is not
- * believed; whoever had a hole claims across it once that is filled. */
+/* r->neighbor_has[slot] is the seq up to which that neighbor has all that we
+ * hold of the run. A claim that leaves out something we hold, or may come to
+ * hold, is not believed; whoever had a hole claims across it once that is
+ * filled. */
 void settled_note(struct origin *r, uint8_t slot, uint64_t first, uint64_t last)
 {
 	uint64_t has;
 
 	if (slot >= LINK_SLOTS)
 		return; /* the link has gone meanwhile */
-	has = r->has[slot];
+	has = r->neighbor_has[slot];
 	if (last > has && ((r->held.n > 0 && first <= r->held.v[0].first) ||
 			   settled_bridges(r, has + 1, first - 1)))
-		r->has[slot] = last;
+		r->neighbor_has[slot] = last;
 }
 
 void settled_took(struct origin *r, uint64_t seq, uint8_t slot)
 {
 	if (r->held.n > 0 && r->held.v[0].first == seq)
-		memset(r->has, 0, sizeof r->has); /* they were about the rest */
+		memset(r->neighbor_has, 0,
+		       sizeof r->neighbor_has); /* they were about the rest */
 	settled_note(r, slot, seq, seq);
 }
 
 void settled_keep(struct step *s)
 {
-	s->n->gossip.keep_until_ms = s->now + RETURN_MS;
+	s->n->gossip.settling.keep_until_ms = s->now + RETURN_MS;
 }
 
 void settled_link_down(struct node *n, uint8_t slot)
@@ -59,7 +61,7 @@ void settled_link_down(struct node *n, uint8_t slot)
 	struct origin *r;
 
 	for (r = n->gossip.origins.table; r != NULL; r = r->hh.next)
-		r->has[slot] = 0;
+		r->neighbor_has[slot] = 0;
 }
 
 /* Without neighbors whoever comes first is one. And those who still keep it for
@@ -69,39 +71,40 @@ static bool is_settled(const struct step *s, const struct stored *e)
 	const struct node *n = s->n;
 
 	if (n->up == 0 || e->seq > e->run->told ||
-	    s->now < n->gossip.keep_until_ms)
+	    s->now < n->gossip.settling.keep_until_ms)
 		return false;
 	for (uint8_t i = 0; i < LINK_SLOTS; i++)
-		if ((n->up & link_bit(i)) != 0 && e->run->has[i] < e->seq)
+		if ((n->up & link_bit(i)) != 0 &&
+		    e->run->neighbor_has[i] < e->seq)
 			return false;
 	return true;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
+static uint64_t smaller(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }
 
-static uint64_t most(uint64_t a, uint64_t b)
+static uint64_t larger(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
 }
 
 /* How far history may have grown by now. What was kept beyond that for others
- * does not count; nor does more than a moment without anything to keep. A large
- * message has to fit into that moment. */
+ * does not count; nor does more than a moment without anything to keep, into
+ * which any message has to fit. */
 static uint64_t allowed(struct step *s, uint64_t size)
 {
-	struct gossip *g = &s->n->gossip;
-	uint64_t passed = (uint64_t)(s->now - g->history_grown_ms);
+	struct settling *t = &s->n->gossip.settling;
 	uint64_t per_ms = HISTORY_PER_S / 1000;
+	uint64_t credit = larger(per_ms * CREDIT_MS, size);
+	uint64_t grown = per_ms * (uint64_t)(s->now - t->room_ms);
 
-	g->history_grown_ms = s->now;
-	g->history_bytes =
-		least(g->history_bytes + per_ms * least(passed, CREDIT_MS),
-		      g->store.bytes + most(per_ms * CREDIT_MS, size));
-	g->history_bytes = most(g->history_bytes, HISTORY_BYTES);
-	return g->history_bytes;
+	t->room_ms = s->now;
+	t->room = smaller(t->room + smaller(grown, credit),
+			  s->n->gossip.store.bytes + credit);
+	t->room = larger(t->room, HISTORY_BYTES);
+	return t->room;
 }
 
 bool settled_matters(const struct node *n)

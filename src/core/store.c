@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define FIRST_SLOTS 64
+#define BLOCK 8 /* seqs in a row that lie side by side in the index */
 
 void store_init(struct store *s, uint64_t count_max, uint64_t bytes_max,
 		uint64_t secret)
@@ -41,14 +42,14 @@ static uint64_t id_hash(const struct store *s, const struct hash *id)
 static uint64_t seq_hash(const struct store *s, struct block *b,
 			 uint64_t number, uint64_t seq)
 {
-	uint64_t key[2] = { number, seq / 8 };
+	uint64_t key[2] = { number, seq / BLOCK };
 
-	if (b->number != number || b->seqs != seq / 8)
+	if (b->number != number || b->seqs != seq / BLOCK)
 		*b = (struct block){ .number = number,
-				     .seqs = seq / 8,
+				     .seqs = seq / BLOCK,
 				     .hash = (uint32_t)hash_keyed(
 					     s->secret, key, sizeof key) };
-	return (b->hash & ~UINT32_C(7)) | (seq & 7);
+	return b->hash - b->hash % BLOCK + seq % BLOCK;
 }
 
 /* --- the heap of runs ------------------------------------------------- */

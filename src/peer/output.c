@@ -57,12 +57,12 @@ struct output {
 	bool never_blocks; /* (c) to write: anybody may; else the thread */
 	struct mutex mu;
 	struct cond work;
-	struct cond room;   /* see output_wait_room */
-	unsigned waiting;   /* (q) for that */
-	int64_t still_ms;   /* (q) since when nothing went while somebody waited
-			     */
-	bool unread;        /* (q) that was for long */
-	struct item *queue; /* (q) ring */
+	struct cond room; /* see output_wait_room */
+	/* (q) since when nobody took anything while somebody waited; else
+	 * INT64_MAX */
+	int64_t still_ms;
+	bool unread;             /* (q) that was for STILL_MS */
+	struct item *queue;      /* (q) ring */
 	size_t head, count, cap; /* (q) */
 	struct gap *last_gap;    /* (q) the last item if it is a gap */
 	size_t bytes;            /* (q) of the items */
@@ -288,7 +288,7 @@ static bool has_room_locked(const struct output *o) NEEDS(o->mu)
 
 static void tell_room_locked(struct output *o) NEEDS(o->mu)
 {
-	if (o->waiting > 0 && has_room_locked(o))
+	if (has_room_locked(o))
 		cond_broadcast(&o->room);
 }
 
@@ -313,10 +313,8 @@ void output_wait_room(struct output *o, int64_t deadline_ms)
 	mutex_lock(&o->mu);
 	if (!has_room_locked(o) && o->still_ms == INT64_MAX)
 		o->still_ms = clock_ms();
-	o->waiting++;
 	while (in_time && !has_room_locked(o))
 		in_time = cond_wait_until(&o->room, &o->mu, deadline_ms);
-	o->waiting--;
 	if (!in_time && o->still_ms != INT64_MAX &&
 	    clock_ms() - o->still_ms >= STILL_MS) {
 		o->unread = true;

@@ -120,6 +120,41 @@ static void what_follows_a_hole_is_told_again_with_what_fills_it(void **state)
 	fixture_free(f);
 }
 
+/* Who has only the one neighbor that brings all has nothing to say, until the
+ * store is so large that it matters who has what. */
+static void who_is_told_nothing_is_told_of_much_alone(void **state)
+{
+	struct fixture *f = fixture_with_links(1);
+	struct identity a = other_run(1);
+	uint64_t seq = 0;
+
+	(void)state;
+	do
+		assert_true(hear_new(f, 0, &a, ++seq));
+	while (said(f, MSG_HAVE) == NULL && seq < 50000);
+	assert_true(stats(f).store_bytes > 3 << 19);
+	check_only(told(f, 0), &a, 1, seq);
+	fixture_free(f);
+}
+
+static void runs_in_turn_are_a_range_each(void **state)
+{
+	struct fixture *f = fixture_with_links(2);
+
+	(void)state;
+	for (uint64_t i = 1; i <= 300; i++)
+		for (unsigned k = 1; k <= 4; k++) {
+			struct identity run = other_run(k);
+
+			assert_true(hear_new(f, 0, &run, i));
+			assert_null(said(f, MSG_HAVE));
+		}
+	assert_int_equal(f->node->gossip.fresh_n, 4);
+	assert_true(flushed(f));
+	assert_int_equal(told(f, 1)->n, 4);
+	fixture_free(f);
+}
+
 static void a_mebibyte_is_much_at_once(void **state)
 {
 	struct fixture *f = fixture_with_links(2);
@@ -855,6 +890,8 @@ int main(void)
 		cmocka_unit_test(
 			what_follows_a_hole_is_told_again_with_what_fills_it),
 		cmocka_unit_test(a_mebibyte_is_much_at_once),
+		cmocka_unit_test(who_is_told_nothing_is_told_of_much_alone),
+		cmocka_unit_test(runs_in_turn_are_a_range_each),
 		cmocka_unit_test(consecutive_numbers_of_a_run_are_one_range),
 		cmocka_unit_test(who_was_sent_it_need_not_be_told),
 		cmocka_unit_test(nor_who_announced_it_before_it_came),

@@ -641,6 +641,21 @@ static void a_slow_output_is_told_once_and_so_is_its_end(void **state)
 	assert_true(atomic_load(&output_slow));
 }
 
+static void a_reader_waits_a_little_for_who_reads_the_output(void **state)
+{
+	struct fixture *f = *state;
+	int64_t begun;
+
+	open_output(f);
+	node.on[EV_FRAME] = deliver_it;
+	do { /* until the pipe and a 64th of the queue are full */
+		assert_false(output_is_slow(f->peer.output));
+		begun = clock_ms();
+		hear(f);
+	} while (clock_ms() - begun < 15);
+	assert_int_equal(count(EV_OUTPUT), 0);
+}
+
 static void a_late_word_of_the_output_does_not_count(void **state)
 {
 	struct fixture *f = *state;
@@ -723,6 +738,7 @@ int main(void)
 		HUB_TEST(what_drained_before_it_was_full_is_no_news),
 		HUB_TEST(a_link_that_is_none_any_more_tells_nothing),
 		HUB_TEST(a_slow_output_is_told_once_and_so_is_its_end),
+		HUB_TEST(a_reader_waits_a_little_for_who_reads_the_output),
 		HUB_TEST(a_late_word_of_the_output_does_not_count),
 		HUB_TEST(what_is_lost_is_told_to_who_receives),
 		HUB_TEST(a_gap_stands_in_its_place),

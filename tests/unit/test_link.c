@@ -124,6 +124,18 @@ static void expect_end(struct fixture *f)
 	assert_int_equal(sock_recv(f->fd[1], &byte, 1, &got, SOON), ERR_CLOSED);
 }
 
+/* Here the other end is near. */
+static void what_waits_in_the_kernel_is_short(void **state)
+{
+	struct fixture *f = *state;
+	int bytes = 0;
+	socklen_t n = sizeof bytes;
+
+	assert_int_equal(
+		getsockopt(f->fd[0], SOL_SOCKET, SO_SNDBUF, &bytes, &n), 0);
+	assert_int_equal(bytes, 131072);
+}
+
 static void frames_leave_in_the_order_they_were_queued(void **state)
 {
 	struct fixture *f = *state;
@@ -574,6 +586,7 @@ static void watching_from_many_threads_loses_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		LINK_TEST(what_waits_in_the_kernel_is_short),
 		LINK_TEST(frames_leave_in_the_order_they_were_queued),
 		LINK_TEST(more_frames_than_one_system_call_takes_all_leave),
 		LINK_TEST(a_full_outbox_refuses_and_stays_as_it_was),
