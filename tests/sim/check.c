@@ -11,6 +11,7 @@
 #define LISTED_WHOLE 32   /* peers that fit into one list of a seed */
 #define WANT_MAX_MS 60000 /* the longest pause of R10, and some */
 #define REMOVAL_MS 14000  /* from the start of a verification, at most */
+#define TURNOVER_PEERS 20 /* of which one leaves now and then */
 
 void check_init(struct sim *s)
 {
@@ -270,8 +271,25 @@ bool check_all_leave(const struct sim *s)
 	const struct options *o = &s->options;
 
 	return (o->crash.share <= 0 || o->crash.how == END_LEAVE) &&
-	       (o->churn.share <= 0 || o->churn.how == END_LEAVE) &&
+	       (o->churn.share <= 0 ||
+		(o->churn.how == END_LEAVE && o->peers >= TURNOVER_PEERS)) &&
 	       check_all_fits(s);
+}
+
+/* A message that came as history to who wants none is not seen here. */
+void check_taken(struct sim *s, uint32_t peer)
+{
+	const struct peer *p = &s->peers.v[peer];
+
+	if (!s->config.gossip.catch_up || !check_all_fits(s))
+		return;
+	for (size_t i = 0; i < p->said_n; i++)
+		if (!s->traffic.v[p->said[i]].spread)
+			check_failed(
+				s, "R15",
+				"peer %u is told that message %u is taken, "
+				"which nobody else has",
+				peer, p->said[i]);
 }
 
 static void check_covered(struct sim *s)

@@ -44,7 +44,12 @@ void check_joined(struct sim *s, uint32_t peer, const struct effect *e);
 void check_removed(struct sim *s, uint32_t seed, const struct identity *id,
 		   int64_t begun_ms);
 
-/* Nothing can have been evicted; nobody has ended but by leaving. */
+/* R15: who was told that all he said is taken; it is. */
+void check_taken(struct sim *s, uint32_t peer);
+
+/* Nothing can have been evicted; nobody has ended but by leaving, and in no
+ * network so small that all who had a message may leave before those who came
+ * instead have asked for it. */
 bool check_all_fits(const struct sim *s);
 bool check_all_leave(const struct sim *s);
 /* Nobody wants anything any more. */

@@ -225,6 +225,7 @@ void peers_synced(struct sim *s, uint32_t peer)
 {
 	if (!s->peers.v[peer].leaving)
 		return;
+	check_taken(s, peer);
 	s->peers.v[peer].taken = true;
 	push_stop(s, peer, sim_now(s));
 }

@@ -278,6 +278,7 @@ void traffic_deliver(struct sim *s, uint32_t peer, uint32_t number,
 		return;
 	}
 	traffic_mark(p->got, number);
+	m->spread = true;
 	t->deliveries++;
 	if (hops > t->max_hops)
 		t->max_hops = hops;

@@ -21,6 +21,7 @@ struct published {
 	uint32_t origin;        /* the peer */
 	bool first;             /* of its run: it grew the tree */
 	bool after;             /* published after the crash, or the healing */
+	bool spread;            /* somebody else has, or had it */
 };
 
 /* Frames of all links, as they were sent. */
