@@ -279,12 +279,17 @@ static struct want *carve(struct wants *w, struct want *t, uint64_t first,
 
 /* --- announcements ---------------------------------------------------- */
 
+/* Announcements cost nothing, so nobody's may fill a run. A hole was made by
+ * messages, and there is a place for each that a run can have: what is not
+ * noted of it would be lost. */
 static bool may_add(const struct wants *w, const struct wanted_run *r,
-		    uint8_t link)
+		    const struct announcement *a)
 {
-	return r->count < WANTS_PER_RUN &&
-	       (link == LINK_NONE ||
-		(w->made[link] < w->max && r->made[link] < WANTS_PER_LINK));
+	if (r->count >= WANTS_PER_RUN)
+		return false;
+	return a->link == LINK_NONE ||
+	       (w->made[a->link] < w->max &&
+		(a->guess || r->made[a->link] < WANTS_PER_LINK));
 }
 
 /* Nothing has happened to either yet that would tell them apart. */
@@ -317,7 +322,7 @@ static struct want *add_new(struct wants *w, struct wanted_run *r,
 		after->last = s.last;
 		return after;
 	}
-	return may_add(w, r, a->link) ? insert(w, &t, after) : NULL;
+	return may_add(w, r, a) ? insert(w, &t, after) : NULL;
 }
 
 /* One more source of a want that is there; of a part of it, a guess. */

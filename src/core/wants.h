@@ -4,7 +4,7 @@
  * Kept by the run's identity, not in its record: strangers may announce runs
  * that do not exist, and must not push out the records of those that do.
  * Bounded: max wants on behalf of each link, WANTS_PER_RUN of each run,
- * WANTS_PER_LINK of them on behalf of one link; then ranges are no longer split
+ * WANTS_PER_LINK of them announced by one link; then ranges are no longer split
  * for an announcement (who announced a part may be asked for the whole, as a
  * guess) and new ones are refused. Asking splits on, up to twice as many. Width
  * costs nothing. Pure.
@@ -19,7 +19,7 @@
 
 #define WANTS_MAX 8192     /* on behalf of one link: 2 MiB of memory */
 #define WANTS_PER_RUN 1024 /* as RANGES_SPANS_MAX: one for each hole, */
-#define WANTS_PER_LINK 256 /* and so many of them on behalf of one link */
+#define WANTS_PER_LINK 256 /* and so many of them announced by one link */
 #define WANTS_CROWD 128    /* what adjoins and is alike becomes one */
 
 struct wanted_run;

@@ -579,6 +579,27 @@ static void a_run_with_too_many_pieces_is_cut_no_more(void **state)
 	wants_free(&w);
 }
 
+/* What cannot be noted of a hole is lost, so announcements leave room. */
+static void a_hole_is_noted_among_all_that_a_link_announced(void **state)
+{
+	struct announcement a = { .link = A, .guess = true };
+	struct identity run = run_id(0);
+	struct wants w;
+
+	(void)state;
+	wants_init(&w, PLENTY, 42);
+	for (uint64_t i = 1; i <= WANTS_PER_LINK; i++)
+		assert_true(announce(&w, A, 10 * i, 10 * i));
+	assert_false(announce(&w, A, 7, 7));
+	for (uint64_t i = WANTS_PER_LINK; i < WANTS_PER_RUN; i++)
+		assert_true(say_has(&w, &run, 10 * i + 5, 10 * i + 6, &a));
+	assert_int_equal(w.n, WANTS_PER_RUN);
+	assert_int_equal(find(&w, 10 * WANTS_PER_LINK + 5)->guessed, 1u << A);
+	assert_false(say_has(&w, &run, 7, 7, &a));
+	check_all(&w);
+	wants_free(&w);
+}
+
 static void one_wide_range_over_a_full_run_ends_in_time(void **state)
 {
 	uint64_t last = (UINT64_C(1) << 53) - 1;
@@ -1002,6 +1023,8 @@ int main(void)
 		cmocka_unit_test(each_link_has_a_limit_of_its_own),
 		cmocka_unit_test(a_refused_run_leaves_nothing_behind),
 		cmocka_unit_test(a_run_with_too_many_pieces_is_cut_no_more),
+		cmocka_unit_test(
+			a_hole_is_noted_among_all_that_a_link_announced),
 		cmocka_unit_test(one_wide_range_over_a_full_run_ends_in_time),
 		cmocka_unit_test(in_a_crowd_what_is_alike_becomes_one),
 		cmocka_unit_test(the_one_that_is_due_first_is_next),
