@@ -78,6 +78,7 @@ struct config_gossip {
 	uint64_t data_max; /* bytes of one published message */
 	uint64_t runs_max;
 	uint64_t store_messages, store_bytes;
+	uint64_t history_bytes; /* of that, before settled messages make way */
 	uint64_t outbox_max, outbox_high; /* bytes; above high a sender waits */
 	int64_t publish_wait_ms; /* a publisher waits this long at most */
 	int64_t forward_wait_ms; /* a reader, without progress */

@@ -10,8 +10,8 @@
 
 #include <string.h>
 
-/* History always grows this far, and by this much in a second beyond it. */
-#define HISTORY_BYTES (UINT64_C(3) << 20)
+/* History always grows as far as is configured, and by this much in a second
+ * beyond it. */
 #define HISTORY_PER_S (UINT64_C(1) << 20)
 #define CREDIT_MS 1000 /* a pause counts for no more than this */
 /* Who dropped off may come back to anybody, and nobody else keeps for it what
@@ -103,13 +103,13 @@ static uint64_t allowed(struct step *s, uint64_t size)
 	t->room_ms = s->now;
 	t->room = smaller(t->room + smaller(grown, credit),
 			  s->n->gossip.store.bytes + credit);
-	t->room = larger(t->room, HISTORY_BYTES);
+	t->room = larger(t->room, s->n->config->gossip.history_bytes);
 	return t->room;
 }
 
 bool settled_matters(const struct node *n)
 {
-	return n->gossip.store.bytes > HISTORY_BYTES / 2;
+	return n->gossip.store.bytes > n->config->gossip.history_bytes / 2;
 }
 
 /* Nobody has to be sent my own again that all neighbors have. */
