@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum err crypto_init(void)
@@ -38,6 +39,81 @@ void crypto_random(void *out, size_t n)
 bool crypto_equal(const struct hash *a, const struct hash *b)
 {
 	return sodium_memcmp(a->b, b->b, HASH_BYTES) == 0;
+}
+
+void crypto_wipe(void *secret, size_t n)
+{
+	sodium_memzero(secret, n);
+}
+
+/* --- what a channel is made of ---------------------------------------- */
+
+_Static_assert(KEY_BYTES == crypto_scalarmult_BYTES &&
+		       KEY_BYTES == crypto_aead_chacha20poly1305_ietf_KEYBYTES,
+	       "keys of one size");
+_Static_assert(TAG_BYTES == crypto_aead_chacha20poly1305_ietf_ABYTES,
+	       "the tag of that cipher");
+_Static_assert(HASH_FULL_BYTES == crypto_generichash_BYTES_MAX,
+	       "all that BLAKE2b gives");
+
+void hash_full(const void *a, size_t a_n, const void *b, size_t b_n,
+	       uint8_t out[HASH_FULL_BYTES])
+{
+	crypto_generichash_state s;
+
+	crypto_generichash_init(&s, NULL, 0, HASH_FULL_BYTES);
+	crypto_generichash_update(&s, a, a_n);
+	crypto_generichash_update(&s, b, b_n);
+	crypto_generichash_final(&s, out, HASH_FULL_BYTES);
+	sodium_memzero(&s, sizeof s);
+}
+
+void hash_with_key(const uint8_t key[KEY_BYTES], const void *bytes, size_t n,
+		   uint8_t *out, size_t out_n)
+{
+	crypto_generichash(out, out_n, bytes, n, key, KEY_BYTES);
+}
+
+void dh_public(const uint8_t secret[KEY_BYTES], uint8_t out[KEY_BYTES])
+{
+	if (crypto_scalarmult_base(out, secret) != 0)
+		abort(); /* it has no way to fail */
+}
+
+bool dh_shared(const uint8_t secret[KEY_BYTES],
+	       const uint8_t their_public[KEY_BYTES], uint8_t out[KEY_BYTES])
+{
+	return crypto_scalarmult(out, secret, their_public) == 0;
+}
+
+static void nonce_of(uint64_t counter,
+		     uint8_t out[crypto_aead_chacha20poly1305_ietf_NPUBBYTES])
+{
+	memset(out, 0, 4);
+	for (unsigned i = 0; i < 8; i++)
+		out[4 + i] = (uint8_t)(counter >> 8 * i);
+}
+
+void aead_seal(const uint8_t key[KEY_BYTES], uint64_t counter, const void *ad,
+	       size_t ad_n, uint8_t *bytes, size_t n)
+{
+	uint8_t nonce[crypto_aead_chacha20poly1305_ietf_NPUBBYTES];
+
+	nonce_of(counter, nonce);
+	crypto_aead_chacha20poly1305_ietf_encrypt(bytes, NULL, bytes, n, ad,
+						  ad_n, NULL, nonce, key);
+}
+
+bool aead_open(const uint8_t key[KEY_BYTES], uint64_t counter, const void *ad,
+	       size_t ad_n, uint8_t *bytes, size_t n)
+{
+	uint8_t nonce[crypto_aead_chacha20poly1305_ietf_NPUBBYTES];
+
+	if (n < TAG_BYTES)
+		return false;
+	nonce_of(counter, nonce);
+	return crypto_aead_chacha20poly1305_ietf_decrypt(
+		       bytes, NULL, NULL, bytes, n, ad, ad_n, nonce, key) == 0;
 }
 
 void hash_format(const struct hash *h, char out[HASH_HEX + 1])
