@@ -110,6 +110,7 @@ struct config_log {
 };
 
 struct config_security {
+	char key_file[CONFIG_TEXT_MAX]; /* empty: no key */
 	bool insecure; /* listen beyond loopback without a key */
 };
 

@@ -20,6 +20,7 @@
 	X(CLOSED, "closed by the other side")  \
 	X(RESET, "connection reset")           \
 	X(REFUSED, "connection refused")       \
+	X(KEY, "no key in common")             \
 	X(TIMEOUT, "timed out")                \
 	X(STOPPED, "stopping")                 \
 	X(SYSTEM, "system error")

@@ -31,7 +31,8 @@ struct inbox {
 void inbox_init(struct inbox *in, struct channel *c, uint32_t body_max);
 void inbox_free(struct inbox *in);
 /* One recv of what is there, waiting up to the deadline for the first byte.
- * Errors of sock_recv, ERR_NOMEM. *got: how many bytes came. */
+ * Errors of sock_recv, ERR_NOMEM; ERR_SYNTAX: not what the other side sealed.
+ * ERR_CLOSED is an end that it meant. *got: how many bytes came. */
 enum err MUST_CHECK inbox_fill(struct inbox *in, int fd, int64_t deadline_ms,
 			       size_t *got);
 /* The next whole frame, one reference for the caller. ERR_NOT_FOUND: more

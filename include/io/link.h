@@ -48,6 +48,7 @@ struct link_batch {
 	struct iovec *next; /* not sent yet */
 	int left;           /* vectors from next on */
 	int count;          /* entries */
+	bool last;          /* no entries, but that nothing follows */
 	/* Of a quiet link only the first few are ever touched. */
 	struct link_entry entries[LINK_BATCH];
 	struct iovec vectors[2 * LINK_BATCH];
@@ -79,6 +80,7 @@ struct link {
 	bool flushing;            /* (q) */
 	bool stuck; /* (q) the kernel took less than all: the writer's turn */
 	bool finishing; /* (q) nothing more is queued; half-close when empty */
+	bool ended;     /* (q) it was said that nothing follows */
 	bool half_closed;         /* (q) */
 	int64_t drain_ms;         /* (q) when reading must have ended */
 	bool closed;              /* (q) */

@@ -28,6 +28,7 @@ struct options {
 	bool listen_given, log_dir_given; /* by their own options */
 	const char *name; /* seed: its entry of [seeds], NULL: any */
 	bool send, receive, json, list; /* peer, like the rest */
+	bool genkey;                    /* dealt with in here */
 	uint64_t count;                 /* 0: no end */
 	int64_t wait_ms;
 };

@@ -25,6 +25,7 @@
 	X(MALFORMED, "malformed")   /* not one of our frames or messages */   \
 	X(OVERSIZED, "oversized")   /* a length out of range */               \
 	X(VERSION, "version")       /* of the protocol */                     \
+	X(KEY, "key")               /* no member: not our key, or none */     \
 	X(TRUNCATED, "truncated")   /* ended inside a frame */                \
 	X(STALLED, "stalled")       /* began a frame and did not go on */     \
 	X(HANDSHAKE, "handshake")   /* said nothing in time */                \

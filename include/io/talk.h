@@ -7,6 +7,7 @@
 #ifndef IO_TALK_H
 #define IO_TALK_H
 
+#include "io/greeting.h"
 #include "io/inbox.h"
 #include "io/waker.h"
 #include "wire/message.h"
@@ -20,23 +21,30 @@ struct talk {
 	bool borrowed; /* fd and its watch are somebody else's */
 	struct channel channel;
 	struct inbox inbox;
-	struct waker *waker; /* may be NULL */
-	const char *why;     /* of the last malformed frame */
+	struct waker *waker;            /* may be NULL */
+	const struct greeting *expects; /* until it has been said; or NULL */
+	struct greeted greeted;
+	const char *why;     /* of the last breach, or ERR_KEY */
 	int64_t patience_ms; /* see talk_patience; 0: none */
 };
 
-/* Connects. ERR_REFUSED, ERR_TIMEOUT, ERR_STOPPED, ERR_SYSTEM. */
-enum err MUST_CHECK talk_open(struct talk *t, const struct addr *to,
-			      struct waker *w, int64_t deadline_ms);
+/* Connects, and greets; g as long as the talk, or NULL. ERR_REFUSED,
+ * ERR_TIMEOUT, ERR_KEY (t->why says which), ERR_STOPPED, ERR_SYSTEM. */
+enum err MUST_CHECK talk_open(struct talk *t, const struct greeting *g,
+			      const struct addr *to, struct waker *w,
+			      int64_t deadline_ms);
 /* The same, leaving from the host of `from` if that has the same address
  * family (rule R2 compares it with the address we register). */
-enum err MUST_CHECK talk_open_from(struct talk *t, const struct addr *from,
+enum err MUST_CHECK talk_open_from(struct talk *t, const struct greeting *g,
+				   const struct addr *from,
 				   const struct addr *to, struct waker *w,
 				   int64_t deadline_ms);
 /* Talks on a connection whose descriptor stays its owner's (a server's conn)
- * and is watched already; w is only asked whether it was stopped. body_max as
- * for inbox_init; raising t->inbox.body_max later is the caller's business. */
-void talk_accept(struct talk *t, int fd, struct waker *w, uint32_t body_max);
+ * and is watched already; w is only asked whether it was stopped. The first
+ * talk_recv waits for the greeting, too. body_max as for inbox_init; raising
+ * t->inbox.body_max later is the caller's business. */
+void talk_accept(struct talk *t, const struct greeting *g, int fd,
+		 struct waker *w, uint32_t body_max);
 
 /* The descriptor becomes the caller's, to close or to give to server_adopt.
  * The talk may go on using it; what was received stays in the inbox. */
@@ -49,7 +57,7 @@ enum err MUST_CHECK talk_send(struct talk *t, const struct message *m,
  * and no less exact by more than TALK_SLACK_MS. */
 void talk_patience(struct talk *t, int64_t ms);
 /* The next message; the caller clears it. A Message, which nobody asks for
- * here, comes without its data. ERR_CLOSED, ERR_RESET, ERR_TIMEOUT,
+ * here, comes without its data. ERR_CLOSED, ERR_RESET, ERR_TIMEOUT, ERR_KEY,
  * or a breach (ERR_SYNTAX, ERR_RANGE, ERR_VERSION; t->why says what).
  * ERR_UNKNOWN: a proper frame of a type we do not know; go on. */
 enum err MUST_CHECK talk_recv(struct talk *t, struct message *out,

@@ -67,6 +67,9 @@ void channel_dial(struct noise *x, const struct member_key *k,
 enum err MUST_CHECK channel_dialed(struct noise *x, const struct member_key *k,
 				   uint8_t in[CHANNEL_SECOND_BYTES],
 				   struct channel *c);
+/* May this be the begin of a greeting, so that the rest is worth waiting for?
+ */
+bool channel_is_hello(const uint8_t in[CHANNEL_HELLO_BYTES]);
 /* Who was dialed, and is of kind `self`: `in` is what came, and overwritten.
  * ERR_SYNTAX: not a hello; ERR_VERSION; ERR_NOT_FOUND: a key we do not have,
  * *id says which; ERR_RESET: it is ours, but not his; ERR_UNKNOWN: he means a

@@ -356,5 +356,6 @@ void config_print(const struct config *c, bool comments, struct buf *out)
 
 bool config_may_listen(const struct config *c, const struct addr *a)
 {
-	return addr_is_loopback(a) || c->security.insecure;
+	return addr_is_loopback(a) || c->security.key_file[0] != '\0' ||
+	       c->security.insecure;
 }

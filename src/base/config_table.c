@@ -34,6 +34,8 @@ static const char *const formats[] = { "text", "json", NULL };
 	ROW(section, name, KIND_CHOICE, field, 0, 0, false, words, preset, text)
 #define PATH(section, name, field, preset, text) \
 	ROW(section, name, KIND_TEXT, field, 0, 0, false, NULL, preset, text)
+#define PATH_OR_NONE(section, name, field, text) \
+	ROW(section, name, KIND_TEXT, field, 0, 1, false, NULL, "", text)
 
 #define MSEC 1u
 #define MINUTE 60000u
@@ -204,8 +206,10 @@ CHOICE("log", "format", log.format, formats, "text",
 SIZE("log", "max_size", log.max_size, 4 * KB, 64 * GB, "10M",
 	"A larger file is renamed, one old one kept"),
 
+PATH_OR_NONE("security", "key_file", security.key_file,
+	"The keys; who has none cannot join"),
 BOOL("security", "insecure", security.insecure, "no",
-	"Listen beyond loopback though anybody may join"),
+	"Listen beyond loopback without a key"),
 };
 /* clang-format on */
 

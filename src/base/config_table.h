@@ -18,7 +18,7 @@
 #define CONFIG_SEEDS_SECTION "seeds"
 
 enum config_kind {
-	KIND_TEXT,     /* a path */
+	KIND_TEXT,     /* a path; max: 1 when it may be empty */
 	KIND_HOSTPORT, /* min: the smallest port; max: 1 when it may be empty */
 	KIND_DURATION,
 	KIND_SIZE,

@@ -191,7 +191,8 @@ static enum err read_text(const struct config_key *k, char *field,
 
 	if (len >= k->size)
 		return ERR_TOO_LONG;
-	if (k->kind == KIND_TEXT && !path_valid(text))
+	if (k->kind == KIND_TEXT && !(len == 0 && k->max != 0) &&
+	    !path_valid(text))
 		return ERR_SYNTAX;
 	if (k->kind == KIND_HOSTPORT && !(len == 0 && k->max != 0))
 		err = config_hostport(text, k->min == 0, host, &port);
@@ -300,7 +301,7 @@ void config_value_range(const struct config_key *k, struct buf *out)
 {
 	switch (k->kind) {
 	case KIND_TEXT:
-		buf_str(out, "a path");
+		buf_str(out, k->max ? "a path or empty" : "a path");
 		break;
 	case KIND_HOSTPORT:
 		buf_str(out, k->max ? "HOST:PORT or empty" : "HOST:PORT");

@@ -111,6 +111,8 @@ enum err inbox_fill(struct inbox *in, int fd, int64_t deadline_ms, size_t *got)
 	if (space > INBOX_READ_BYTES)
 		space = INBOX_READ_BYTES;
 	e = sock_recv(fd, in->raw.data + in->raw.len, space, &n, deadline_ms);
+	if (e == ERR_CLOSED && channel_is_cut(in->channel))
+		e = ERR_RESET; /* somebody else may have ended it */
 	if (e != ERR_OK)
 		return e;
 	in->raw.len += n;

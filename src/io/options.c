@@ -1,5 +1,7 @@
 #include "io/options.h"
 
+#include "io/keys.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +32,7 @@ enum {
 	OPT_JSON,
 	OPT_COUNT,
 	OPT_LIST,
+	OPT_GENKEY,
 	OPT_WAIT,
 };
 
@@ -84,6 +87,8 @@ static const struct row rows[] = {
 	  "never)" },
 	{ "list", NULL, OPT_LIST, FOR_PEER, FLAG(list), NULL, NULL,
 	  "print what every seed has in its list, and exit" },
+	{ "genkey", NULL, OPT_GENKEY, FOR_PEER, FLAG(genkey), NULL, NULL,
+	  "print a new key, a line for key_file, and exit" },
 	{ "json", NULL, OPT_JSON, FOR_PEER, FLAG(json), NULL, NULL,
 	  "with --receive or --list: a JSON object per line" },
 	{ "wait", "SECONDS", OPT_WAIT, FOR_PEER, 0, NULL, NULL,
@@ -232,6 +237,21 @@ static int print_version(const struct reading *r)
 	return print_out(r, &b);
 }
 
+static int print_new_key(const struct reading *r)
+{
+	char key[KEY_TEXT + 1];
+	struct buf b = { 0 };
+
+	if (crypto_init() != ERR_OK) {
+		fprintf(stderr, "%s: no source of random numbers\n", r->name);
+		return EXIT_FAILED;
+	}
+	keyring_generate(key);
+	buf_fmt(&b, "%s\n", key);
+	crypto_wipe(key, sizeof key);
+	return print_out(r, &b);
+}
+
 static int print_config(const struct reading *r)
 {
 	struct buf b = { 0 };
@@ -245,7 +265,12 @@ static int print_check(const struct reading *r)
 	const char *path = r->o->config_path;
 	size_t n = r->o->config.seed_count;
 	struct buf b = { 0 };
+	struct keys *keys;
+	int status = keys_start(&keys, r->name, r->o->config.security.key_file);
 
+	keys_close(keys);
+	if (status != EXIT_DONE)
+		return status;
 	add_word(&b, path != NULL ? path : "no file");
 	buf_fmt(&b, ": ok, %zu seed%s\n", n, n == 1 ? "" : "s");
 	return print_out(r, &b);
@@ -611,6 +636,8 @@ static int run(struct reading *r, int argc, char **argv, char *const *envp)
 		return print_help(r);
 	if (r->o->version)
 		return print_version(r);
+	if (r->o->genkey)
+		return print_new_key(r);
 	status = load(r, envp);
 	if (status != GO_ON)
 		return status;

@@ -63,6 +63,8 @@ void reject_talk(struct rejects *r, const struct addr *who,
 		reject_note(r, REJECT_OVERSIZED, who, t->why);
 	else if (e == ERR_VERSION)
 		reject_note(r, REJECT_VERSION, who, t->why);
+	else if (e == ERR_KEY)
+		reject_note(r, REJECT_KEY, who, t->why);
 	else if (e == ERR_NOMEM)
 		reject_note(r, REJECT_MEMORY, who, "no memory for a request");
 	else if (e == ERR_TIMEOUT && first)

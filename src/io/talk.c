@@ -6,6 +6,8 @@
 
 static void prepare(struct talk *t, int fd, struct waker *w, uint32_t body_max)
 {
+	t->expects = NULL;
+	t->greeted = (struct greeted){ .why = "" };
 	t->fd = fd;
 	t->borrowed = false;
 	t->waker = w;
@@ -23,17 +25,17 @@ static enum err explain(struct talk *t, enum err e)
 	return e;
 }
 
-enum err talk_open(struct talk *t, const struct addr *to, struct waker *w,
-		   int64_t deadline_ms)
+enum err talk_open(struct talk *t, const struct greeting *g,
+		   const struct addr *to, struct waker *w, int64_t deadline_ms)
 {
 	static const struct addr anywhere;
 
-	return talk_open_from(t, &anywhere, to, w, deadline_ms);
+	return talk_open_from(t, g, &anywhere, to, w, deadline_ms);
 }
 
-enum err talk_open_from(struct talk *t, const struct addr *from,
-			const struct addr *to, struct waker *w,
-			int64_t deadline_ms)
+enum err talk_open_from(struct talk *t, const struct greeting *g,
+			const struct addr *from, const struct addr *to,
+			struct waker *w, int64_t deadline_ms)
 {
 	enum err e;
 
@@ -47,15 +49,35 @@ enum err talk_open_from(struct talk *t, const struct addr *from,
 		e = ERR_STOPPED;
 	if (e == ERR_OK)
 		e = explain(t, sock_connect(t->fd, to, deadline_ms));
+	if (e == ERR_OK)
+		e = explain(t, greeting_dial(g, t->fd, &t->channel, &t->greeted,
+					     deadline_ms));
+	t->why = t->greeted.why;
 	if (e != ERR_OK)
 		talk_close(t);
 	return e;
 }
 
-void talk_accept(struct talk *t, int fd, struct waker *w, uint32_t body_max)
+void talk_accept(struct talk *t, const struct greeting *g, int fd,
+		 struct waker *w, uint32_t body_max)
 {
 	prepare(t, fd, w, body_max);
+	t->expects = g;
 	t->borrowed = true;
+}
+
+/* Whoever came has to show that he is a member, before anything else. */
+static enum err await_greeting(struct talk *t, int64_t deadline_ms)
+{
+	enum err e;
+
+	if (t->expects == NULL)
+		return ERR_OK;
+	e = greeting_answer(t->expects, t->fd, &t->channel, &t->greeted,
+			    deadline_ms);
+	t->why = t->greeted.why;
+	t->expects = NULL;
+	return explain(t, e);
 }
 
 int talk_take_fd(struct talk *t)
@@ -141,6 +163,8 @@ static enum err next_frame(struct talk *t, struct frame_head *head,
 			       may_be_patient(t, deadline_ms) ? INT64_MAX
 							      : deadline_ms,
 			       &got);
+		if (e == ERR_SYNTAX)
+			t->why = "a forged record";
 		if (e != ERR_OK)
 			return explain(t, e);
 		late = clock_ms() > deadline_ms;
@@ -151,8 +175,10 @@ enum err talk_recv(struct talk *t, struct message *out, int64_t deadline_ms)
 {
 	struct frame_head head;
 	struct frame *f = NULL;
-	enum err e = next_frame(t, &head, &f, deadline_ms);
+	enum err e = await_greeting(t, deadline_ms);
 
+	if (e == ERR_OK)
+		e = next_frame(t, &head, &f, deadline_ms);
 	if (e != ERR_OK)
 		return e;
 	e = codec_decode_frame(&head, f, out, &t->why);
@@ -188,8 +214,21 @@ enum err talk_ask(struct talk *t, const struct message *m,
 	return e;
 }
 
+/* As far as the kernel takes it; who is not there any more misses nothing. */
+static void say_end(struct talk *t)
+{
+	const struct iovec *out = NULL;
+	size_t sent;
+	int n = 0;
+
+	if (channel_seal_end(&t->channel, &out, &n) == ERR_OK && n > 0)
+		(void)!sock_send_now(t->fd, out, n, &sent);
+}
+
 void talk_close(struct talk *t)
 {
+	say_end(t);
+	channel_free(&t->channel);
 	if (!t->borrowed) {
 		if (t->waker != NULL)
 			waker_unwatch(t->waker);

@@ -34,8 +34,8 @@ int address_listen(const struct config *c, struct addr *listen)
 	if (!config_may_listen(c, listen)) {
 		fprintf(stderr,
 			"peer: will not listen on %s: without a key anybody "
-			"there could read and publish; use a loopback address, "
-			"or set [security] insecure = yes\n",
+			"there could read and publish; set [security] key_file "
+			"(peer --genkey makes a key), or insecure = yes\n",
 			text);
 		return EXIT_CONFIG;
 	}

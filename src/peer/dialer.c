@@ -79,7 +79,8 @@ static enum err ask(struct peer *p, struct dial_job *j, struct talk *t,
 	struct message m = { .type = MSG_PEER_REQUEST,
 			     .peer_request = j->request };
 	int64_t deadline = clock_ms() + p->config->overlay.dial_timeout_ms;
-	enum err e = talk_open_from(t, &p->source, &j->to, w, deadline);
+	enum err e = talk_open_from(t, &p->to_peers, &p->source, &j->to, w,
+				    deadline);
 
 	if (e != ERR_OK)
 		return e;
@@ -149,7 +150,8 @@ static void run_dial(struct job *job, struct waker *w, bool stopped)
 	} else {
 		if (e != ERR_STOPPED)
 			log_event(p->log, LOG_INFO, KIND_PEER, WAY_NONE,
-				  "unreachable", &j->to, "%s", err_text(e));
+				  "unreachable", &j->to, "%s",
+				  e == ERR_KEY ? t.why : err_text(e));
 		hub_on_dialed(p->hub, j->id, result_of(e), NULL, NULL, 0);
 	}
 	message_clear(&reply);

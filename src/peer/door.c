@@ -125,7 +125,8 @@ void door_serve(void *ctx, struct conn *c)
 	bool go_on = true;
 	enum err e = ERR_OK;
 
-	talk_accept(&v.talk, c->fd, &c->waker, FRAME_BODY_STRANGER_MAX);
+	talk_accept(&v.talk, &v.peer->to_peers, c->fd, &c->waker,
+		    FRAME_BODY_STRANGER_MAX);
 	while (go_on) {
 		struct message m = { 0 };
 

@@ -75,6 +75,16 @@ static int open_server(struct peer *p, const struct addr *listen)
 	return fail(text, e == ERR_SYSTEM ? strerror(errno) : err_text(e));
 }
 
+static int open_keys(struct peer *p)
+{
+	struct keys *keys;
+	int status = keys_start(&keys, "peer", p->config->security.key_file);
+
+	p->to_peers = (struct greeting){ keys, CHANNEL_TO_PEER };
+	p->to_seeds = (struct greeting){ keys, CHANNEL_TO_SEED };
+	return status;
+}
+
 static int make_hub(struct peer *p)
 {
 	struct node_options no = { 0 };
@@ -107,7 +117,9 @@ int peer_open(struct peer **out, const struct peer_options *o)
 	p->started_ms = clock_ms();
 	mutex_init(&p->publish_mu);
 	history_init(&p->history);
-	status = address_listen(p->config, &listen);
+	status = open_keys(p);
+	if (status == EXIT_DONE)
+		status = address_listen(p->config, &listen);
 	if (status == EXIT_DONE)
 		status = open_server(p, &listen);
 	if (status == EXIT_DONE)
@@ -163,6 +175,16 @@ static enum err start_parts(struct peer *p)
 	return e;
 }
 
+static void log_key(struct peer *p)
+{
+	struct key_id first = keys_first(p->to_peers.keys);
+	char id[KEY_ID_TEXT + 1];
+
+	key_id_format(&first, id);
+	log_event(p->log, LOG_INFO, KIND_START, WAY_NONE, "key", NULL,
+		  "dialing with %s", id);
+}
+
 static void log_start(struct peer *p)
 {
 	struct identity self = hub_self(p->hub);
@@ -171,7 +193,9 @@ static void log_start(struct peer *p)
 		  "incarnation=%llu version %s, %zu seeds configured",
 		  (unsigned long long)self.incarnation, SEEDPEER_VERSION,
 		  p->config->seed_count);
-	if (p->config->security.insecure)
+	if (p->to_peers.keys != NULL)
+		log_key(p);
+	else if (p->config->security.insecure)
 		log_event(p->log, LOG_WARN, KIND_WARNING, WAY_NONE, "insecure",
 			  NULL,
 			  "no key: everybody who reaches this port can "
@@ -316,6 +340,7 @@ void peer_free(struct peer *p)
 	history_free(&p->history);
 	mutex_destroy(&p->publish_mu);
 	log_close(p->log);
+	keys_close(p->to_peers.keys);
 	if (p->finish_fd >= 0)
 		close(p->finish_fd);
 	free(p);

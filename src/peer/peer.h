@@ -8,6 +8,7 @@
 #ifndef PEER_PEER_H
 #define PEER_PEER_H
 
+#include "io/greeting.h"
 #include "io/log.h"
 #include "io/options.h"
 #include "io/reject.h"
@@ -41,6 +42,8 @@ struct peer {
 	struct mutex publish_mu; /* one publisher at a time */
 	struct counters counters;
 	struct rejects rejects;
+	struct greeting to_peers,
+		to_seeds;   /* without keys, if there are none */
 	struct addr source; /* host our connections leave from; none: any */
 	struct addr bound;  /* where it listens */
 	int64_t started_ms;

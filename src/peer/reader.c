@@ -229,6 +229,13 @@ static void unreadable(struct peer *p, struct link *l, enum err e)
 	hub_on_down(p->hub, l, DOWN_LOCAL);
 }
 
+/* Somebody on the way, or a neighbor that is broken. */
+static void forged(struct peer *p, struct link *l)
+{
+	reject_note(&p->rejects, REJECT_MALFORMED, &l->who, "a forged record");
+	hub_on_down(p->hub, l, DOWN_BREACH);
+}
+
 /* One batch; false when the link is over. */
 static bool read_batch(struct peer *p, struct link *l, struct batch *b)
 {
@@ -272,6 +279,8 @@ static bool fill(struct peer *p, struct link *l, const struct pace *pace,
 		return true;
 	if (e == ERR_NOMEM || e == ERR_SYSTEM)
 		unreadable(p, l, e);
+	if (e == ERR_SYNTAX)
+		forged(p, l);
 	if (e != ERR_OK)
 		return false;
 	atomic_fetch_add_explicit(&p->counters.bytes_in, *got,

@@ -41,13 +41,20 @@ struct seed_job {
 /* --- one conversation --------------------------------------------------------
  */
 
-static enum err ask_addr(const struct addr *from, const struct addr *to,
+/* As whom and from where we ask. */
+struct asker {
+	const struct greeting *greeting;
+	const struct addr *from;
+};
+
+static enum err ask_addr(const struct asker *as, const struct addr *to,
 			 const struct message *m, enum message_type want,
 			 struct waker *w, int64_t deadline,
 			 struct message *reply)
 {
 	struct talk t;
-	enum err e = talk_open_from(&t, from, to, w, deadline);
+	enum err e =
+		talk_open_from(&t, as->greeting, as->from, to, w, deadline);
 
 	if (e != ERR_OK)
 		return e;
@@ -57,11 +64,10 @@ static enum err ask_addr(const struct addr *from, const struct addr *to,
 }
 
 /* Each address of the seed's name, until one answers. */
-static enum err ask_seed(const struct config_seed *seed,
-			 const struct addr *from, const struct message *m,
-			 enum message_type want, struct waker *w,
-			 int64_t timeout_ms, struct message *reply,
-			 struct addr *who)
+static enum err ask_seed(const struct config_seed *seed, const struct asker *as,
+			 const struct message *m, enum message_type want,
+			 struct waker *w, int64_t timeout_ms,
+			 struct message *reply, struct addr *who)
 {
 	struct addr addrs[SOCK_RESOLVE_MAX];
 	size_t n = 0;
@@ -70,7 +76,7 @@ static enum err ask_seed(const struct config_seed *seed,
 
 	for (size_t i = 0; i < n; i++) {
 		*who = addrs[i];
-		e = ask_addr(from, &addrs[i], m, want, w, deadline, reply);
+		e = ask_addr(as, &addrs[i], m, want, w, deadline, reply);
 		if (e == ERR_OK || e == ERR_STOPPED)
 			break;
 	}
@@ -257,8 +263,10 @@ void seeds_leave(struct seeds *s, const struct identity *self)
 static void run_seed_job(struct job *job, struct waker *w, bool stopped)
 {
 	struct seed_job *j = (struct seed_job *)job;
-	const struct config *c = j->seeds->peer->config;
+	const struct peer *p = j->seeds->peer;
+	const struct config *c = p->config;
 	const struct config_seed *seed = &c->seeds[j->seed];
+	struct asker as = { &p->to_seeds, &p->source };
 	struct message reply = { 0 };
 	struct addr who = { 0 };
 	struct identity self;
@@ -272,7 +280,7 @@ static void run_seed_job(struct job *job, struct waker *w, bool stopped)
 	if (j->request.type == MSG_REGISTER)
 		j->request.reg.has_lease =
 			get_lease(j->seeds, j->seed, &j->request.reg.lease);
-	e = ask_seed(seed, &j->seeds->peer->source, &j->request,
+	e = ask_seed(seed, &as, &j->request,
 		     j->question == ASK_DEATH ? MSG_DEATH_REPLY : MSG_PEER_LIST,
 		     w, c->overlay.seed_timeout_ms, &reply, &who);
 	log_asked(j, seed, &who);
@@ -417,15 +425,16 @@ static void print_list_text(struct buf *b, const struct config_seed *seed,
 	}
 }
 
-static bool print_seed(const struct options *o, const struct config_seed *seed,
-		       struct buf *b)
+static bool print_seed(const struct options *o, const struct greeting *g,
+		       const struct config_seed *seed, struct buf *b)
 {
 	struct message m = { .type = MSG_GET_PEER_LIST,
 			     .get_peer_list = { .want = WANT_LIST_MAX } };
 	struct message reply = { 0 };
 	struct addr anywhere = { 0 }, who = { 0 };
+	struct asker as = { g, &anywhere };
 	const struct msg_peer_list *list;
-	enum err e = ask_seed(seed, &anywhere, &m, MSG_PEER_LIST, NULL,
+	enum err e = ask_seed(seed, &as, &m, MSG_PEER_LIST, NULL,
 			      o->config.overlay.seed_timeout_ms, &reply, &who);
 
 	list = e == ERR_OK ? &reply.peer_list : NULL;
@@ -437,14 +446,14 @@ static bool print_seed(const struct options *o, const struct config_seed *seed,
 	return e == ERR_OK;
 }
 
-int seeds_print_lists(const struct options *o)
+static int print_lists(const struct options *o, const struct greeting *g)
 {
 	struct buf b = { 0 };
 	bool any = false;
 	int status = EXIT_DONE;
 
 	for (size_t i = 0; i < o->config.seed_count; i++)
-		any |= print_seed(o, &o->config.seeds[i], &b);
+		any |= print_seed(o, g, &o->config.seeds[i], &b);
 	if (b.failed)
 		status = EXIT_FAILED;
 	else if (fwrite(b.data, 1, b.len, stdout) != b.len ||
@@ -453,5 +462,16 @@ int seeds_print_lists(const struct options *o)
 	else if (!any)
 		status = EXIT_UNREACHABLE;
 	buf_free(&b);
+	return status;
+}
+
+int seeds_print_lists(const struct options *o)
+{
+	struct greeting g = { NULL, CHANNEL_TO_SEED };
+	int status = keys_start(&g.keys, "peer", o->config.security.key_file);
+
+	if (status == EXIT_DONE)
+		status = print_lists(o, &g);
+	keys_close(g.keys);
 	return status;
 }

@@ -46,6 +46,16 @@ static void rejected(struct peer *p, struct buf *b)
 	buf_char(b, '}');
 }
 
+/* keyed; else loopback, or insecure if everybody may be let in. */
+static void security(const struct peer *p, struct buf *b)
+{
+	const char *how = p->to_peers.keys != NULL       ? "keyed"
+			  : p->config->security.insecure ? "insecure"
+							 : "loopback";
+
+	buf_fmt(b, ",\"security\":\"%s\"", how);
+}
+
 void peer_status(struct peer *p, struct buf *b)
 {
 	struct neighbor neighbors[LINK_SLOTS];
@@ -56,6 +66,7 @@ void peer_status(struct peer *p, struct buf *b)
 	buf_fmt(b, "{\"address\":\"%s\"", address);
 	number(b, "incarnation", self.incarnation);
 	number(b, "uptime_ms", (uint64_t)(clock_ms() - p->started_ms));
+	security(p, b);
 	number(b, "neighbors", hub_neighbors(p->hub, neighbors));
 	number(b, "threads", usage_threads());
 	number(b, "fds", usage_fds());

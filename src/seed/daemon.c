@@ -49,7 +49,9 @@ static int say_not_loopback(const struct addr *a)
 	addr_format(a, text);
 	buf_fmt(&b,
 		"%s is not loopback, and without a key anybody who reaches it "
-		"can join; --set security.insecure=yes allows that",
+		"can join; set [security] key_file (peer --genkey makes a "
+		"key), "
+		"or insecure = yes",
 		text);
 	return say(EXIT_CONFIG, &b);
 }
@@ -114,7 +116,9 @@ static bool failed(struct place *p, enum err e, const char *part)
 static bool start_on(struct seed_daemon *d, const struct addr *a,
 		     struct place *p)
 {
-	struct seed_options so = { .config = &d->options.config, .listen = *a };
+	struct seed_options so = { .config = &d->options.config,
+				   .keys = d->keys,
+				   .listen = *a };
 	enum err e = ERR_OK;
 	int fd = -1;
 
@@ -228,6 +232,28 @@ static int start(struct seed_daemon *d)
 	return status;
 }
 
+static void log_start(struct seed_daemon *d)
+{
+	char id[KEY_ID_TEXT + 1] = "";
+	struct key_id first;
+
+	log_event(d->log, LOG_INFO, KIND_START, WAY_NONE, "start",
+		  &d->seed->self.addr, "seed %s%sversion %s, process %d",
+		  d->name ? d->name : "", d->name ? ", " : "", SEEDPEER_VERSION,
+		  (int)getpid());
+	if (d->keys != NULL) {
+		first = keys_first(d->keys);
+		key_id_format(&first, id);
+		log_event(d->log, LOG_INFO, KIND_START, WAY_NONE, "key", NULL,
+			  "dialing with %s", id);
+	} else if (d->options.config.security.insecure) {
+		log_event(d->log, LOG_WARN, KIND_WARNING, WAY_NONE, "insecure",
+			  NULL,
+			  "no key: everybody who reaches this port can "
+			  "join");
+	}
+}
+
 int seed_daemon_start(struct seed_daemon *d)
 {
 	int status;
@@ -236,13 +262,14 @@ int seed_daemon_start(struct seed_daemon *d)
 		fputs("seed: no source of random numbers\n", stderr);
 		return EXIT_FAILED;
 	}
-	status = start(d);
+	status = keys_start(&d->keys, "seed",
+			    d->options.config.security.key_file);
+	if (status == EXIT_DONE)
+		status = start(d);
 	if (status == SEED_DAEMON_RUNS)
-		log_event(d->log, LOG_INFO, KIND_START, WAY_NONE, "start",
-			  &d->seed->self.addr,
-			  "seed %s%sversion %s, process %d",
-			  d->name ? d->name : "", d->name ? ", " : "",
-			  SEEDPEER_VERSION, (int)getpid());
+		log_start(d);
+	else
+		keys_close(d->keys);
 	return status;
 }
 
@@ -252,6 +279,7 @@ void seed_daemon_stop(struct seed_daemon *d)
 		  &d->seed->self.addr, "%s", "asked to");
 	seed_stop(d->seed);
 	seed_join(d->seed);
+	keys_close(d->keys);
 	log_close(d->log);
 }
 

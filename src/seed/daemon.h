@@ -13,6 +13,7 @@
 struct seed_daemon {
 	struct options options; /* read by options_read */
 	const char *name;       /* its entry of [seeds], NULL: none */
+	struct keys *keys;      /* NULL: none */
 	struct log *log;
 	struct seed *seed;
 };

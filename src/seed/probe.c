@@ -24,6 +24,7 @@ static enum probe_outcome from_error(enum err e)
 	case ERR_REFUSED:
 	case ERR_CLOSED:
 	case ERR_RESET:
+	case ERR_KEY: /* somebody is there, but no member */
 		return PROBE_REFUSED;
 	case ERR_TIMEOUT:
 	case ERR_SYNTAX:
@@ -83,8 +84,9 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-enum probe_outcome probe_run(struct log *log, const struct addr *to,
-			     struct waker *w, const struct probe_limits *limits,
+enum probe_outcome probe_run(struct log *log, const struct greeting *g,
+			     const struct addr *to, struct waker *w,
+			     const struct probe_limits *limits,
 			     struct identity *found)
 {
 	int64_t now_ms = clock_ms(), end_ms = now_ms + limits->total_ms;
@@ -92,7 +94,8 @@ enum probe_outcome probe_run(struct log *log, const struct addr *to,
 	struct talk t;
 	enum err e;
 
-	e = talk_open(&t, to, w, earlier(now_ms + limits->connect_ms, end_ms));
+	e = talk_open(&t, g, to, w,
+		      earlier(now_ms + limits->connect_ms, end_ms));
 	o = from_open_error(e);
 	if (e == ERR_OK) {
 		log_event(log, LOG_INFO, KIND_LIVELINESS, WAY_OUT, "Liveliness",

@@ -7,6 +7,7 @@
 #define SEED_PROBE_H
 
 #include "base/addr.h"
+#include "io/greeting.h"
 #include "io/log.h"
 #include "io/waker.h"
 
@@ -24,8 +25,9 @@ struct probe_limits {
 };
 
 /* The waker watches nothing afterwards. */
-enum probe_outcome probe_run(struct log *log, const struct addr *to,
-			     struct waker *w, const struct probe_limits *limits,
+enum probe_outcome probe_run(struct log *log, const struct greeting *g,
+			     const struct addr *to, struct waker *w,
+			     const struct probe_limits *limits,
 			     struct identity *found);
 const char *probe_outcome_name(enum probe_outcome o);
 

@@ -85,6 +85,8 @@ enum err seed_start(struct seed **out, const struct seed_options *o)
 	s->config = o->config;
 	s->log = o->log;
 	s->rejects.log = o->log;
+	s->to_us = (struct greeting){ o->keys, CHANNEL_TO_SEED };
+	s->to_peers = (struct greeting){ o->keys, CHANNEL_TO_PEER };
 	mutex_init(&s->mu);
 	waker_init(&s->sweeper_waker);
 	s->registry = make_registry(o->config);

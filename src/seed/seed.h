@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/config.h"
 #include "core/registry.h"
+#include "io/greeting.h"
 #include "io/log.h"
 #include "io/pool.h"
 #include "io/reject.h"
@@ -31,11 +32,13 @@ struct seed_counters {
 struct seed {
 	const struct config *config; /* (c) */
 	struct log *log;             /* (c) may be NULL */
-	struct identity self;        /* (c) where it listens, when it started */
-	struct server *server;       /* (c) */
-	struct pool *verifiers;      /* (c) */
-	struct mutex mu;             /* registry.mu of the lock order */
-	struct registry *registry;   /* (r) */
+	struct greeting to_us,
+		to_peers;          /* (c) without keys, if there are none */
+	struct identity self;      /* (c) where it listens, when it started */
+	struct server *server;     /* (c) */
+	struct pool *verifiers;    /* (c) */
+	struct mutex mu;           /* registry.mu of the lock order */
+	struct registry *registry; /* (r) */
 	struct seed_counters counters; /* (a) */
 	struct rejects rejects;        /* (a) */
 	struct waker sweeper_waker;    /* (c) */
@@ -45,7 +48,8 @@ struct seed {
 
 struct seed_options {
 	const struct config *config; /* outlives the seed */
-	struct log *log;             /* so does this */
+	struct log *log;             /* so does this, */
+	struct keys *keys;           /* and these; NULL: none */
 	struct addr listen;
 };
 

@@ -82,8 +82,8 @@ static bool dial_back(struct exchange *x)
 	struct probe_limits limits = { ms, ms, ms };
 	struct identity found;
 
-	return probe_run(x->seed->log, &id->addr, &x->conn->waker, &limits,
-			 &found) == PROBE_ALIVE &&
+	return probe_run(x->seed->log, &x->seed->to_peers, &id->addr,
+			 &x->conn->waker, &limits, &found) == PROBE_ALIVE &&
 	       identity_equal(&found, id);
 }
 
@@ -367,7 +367,7 @@ void service_serve(void *ctx, struct conn *c)
 	bool first = true, more = true;
 	struct talk t;
 
-	talk_accept(&t, c->fd, &c->waker, FRAME_BODY_STRANGER_MAX);
+	talk_accept(&t, &s->to_us, c->fd, &c->waker, FRAME_BODY_STRANGER_MAX);
 	while (more) {
 		struct message m;
 		enum err e = talk_recv(&t, &m, deadline_ms);

@@ -19,7 +19,10 @@ void seed_status(struct seed *s, struct buf *out)
 	count = registry_count(s->registry);
 	mutex_unlock(&s->mu);
 	addr_format(&s->self.addr, address);
-	buf_fmt(out, "{\"address\":\"%s\",", address);
+	buf_fmt(out, "{\"address\":\"%s\",\"security\":\"%s\",", address,
+		s->to_us.keys != NULL          ? "keyed"
+		: s->config->security.insecure ? "insecure"
+					       : "loopback");
 	add(out, "count", count);
 	add(out, "registers", atomic_load(&c->registers));
 	add(out, "lists", atomic_load(&c->lists));

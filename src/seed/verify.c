@@ -37,7 +37,8 @@ static enum probe_outcome look(struct check *c, struct waker *w,
 	enum probe_outcome o;
 
 	for (int tries = 0;; tries++) {
-		o = probe_run(c->seed->log, &c->id.addr, w, &limits, found);
+		o = probe_run(c->seed->log, &c->seed->to_peers, &c->id.addr, w,
+			      &limits, found);
 		if (o == PROBE_ALIVE || o == PROBE_SILENT || tries == 1)
 			return o;
 		if (waker_sleep(w, clock_ms() + role->verify_retry_ms) ==

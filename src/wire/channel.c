@@ -63,10 +63,15 @@ static void write_hello(const struct member_key *k, enum channel_role to,
 	memcpy(out + AT_KEY_ID, k->id.b, KEY_ID_BYTES);
 }
 
+bool channel_is_hello(const uint8_t in[CHANNEL_HELLO_BYTES])
+{
+	return memcmp(in, magic, sizeof magic) == 0;
+}
+
 static enum err read_hello(const uint8_t in[CHANNEL_HELLO_BYTES],
 			   enum channel_role self, struct key_id *id)
 {
-	if (memcmp(in, magic, sizeof magic) != 0)
+	if (!channel_is_hello(in))
 		return ERR_SYNTAX;
 	if (in[AT_VERSION] != HELLO_VERSION || in[AT_MODE] != HELLO_MODE ||
 	    in[AT_PAD] != 0)

@@ -318,7 +318,7 @@ static double link_write(unsigned count)
 	int fd[2];
 
 	need(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0, "socketpair");
-	talk_accept(&t, fd[0], NULL, FRAME_BODY_MAX);
+	talk_accept(&t, NULL, fd[0], NULL, FRAME_BODY_MAX);
 	l = link_new(&t, &limits, NULL, nobody_waits);
 	need(l != NULL, "link_new");
 	need(pthread_create(&drainer, NULL, drain, &fd[1]) == 0, "thread");

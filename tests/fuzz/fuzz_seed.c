@@ -320,14 +320,16 @@ static void note_for_request(const struct waker *w,
 		p->kept = true;
 }
 
-enum probe_outcome probe_run(struct log *log, const struct addr *to,
-			     struct waker *w, const struct probe_limits *limits,
+enum probe_outcome probe_run(struct log *log, const struct greeting *g,
+			     const struct addr *to, struct waker *w,
+			     const struct probe_limits *limits,
 			     struct identity *found)
 {
 	const struct place *p = place_of(to);
 	enum nature n = p == NULL ? REFUSED : p->nature;
 
 	(void)log;
+	(void)g;
 	assert_int_equal(world.locks, 0);
 	assert_true(limits->total_ms > 0);
 	waker_unwatch(w);

@@ -444,7 +444,7 @@ static bool ask(const struct addr *to, const struct message *m,
 	do {
 		deadline = clock_ms() + TALK_MS;
 		fault_spare_end();
-		e = talk_open(&t, to, NULL, deadline);
+		e = talk_open(&t, NULL, to, NULL, deadline);
 		if (e == ERR_OK) {
 			e = talk_ask(&t, m, want, &reply, deadline);
 			talk_close(&t);

@@ -201,7 +201,7 @@ static void open_link(struct fixture *f, size_t i)
 	tcp_pair(ADDR_V4, fd);
 	f->near[i] = fd[0];
 	f->far[i] = fd[1];
-	talk_accept(&t, fd[0], NULL, FRAME_BODY_STRANGER_MAX);
+	talk_accept(&t, NULL, fd[0], NULL, FRAME_BODY_STRANGER_MAX);
 	f->links[i] = link_new(&t, &limits, NULL, on_drained);
 	assert_non_null(f->links[i]);
 	f->links[i]->owner = &f->peer;

@@ -49,7 +49,7 @@ static int open_link(void **state)
 	if (f == NULL)
 		return -1;
 	tcp_pair(ADDR_V4, f->fd);
-	talk_accept(&t, f->fd[0], NULL, FRAME_BODY_STRANGER_MAX);
+	talk_accept(&t, NULL, f->fd[0], NULL, FRAME_BODY_STRANGER_MAX);
 	f->link = link_new(&t, &limits, &f->bytes_out, on_drained);
 	*state = f;
 	if (f->link == NULL)

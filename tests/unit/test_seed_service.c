@@ -100,7 +100,7 @@ static void peer_serve(void *ctx, struct conn *c)
 	struct message in, out;
 	struct talk t;
 
-	talk_accept(&t, c->fd, &c->waker, FRAME_BODY_STRANGER_MAX);
+	talk_accept(&t, NULL, c->fd, &c->waker, FRAME_BODY_STRANGER_MAX);
 	while (talk_recv(&t, &in, clock_ms() + PATIENCE_MS) == ERR_OK) {
 		uint64_t says = atomic_load(&p->says);
 
@@ -155,9 +155,9 @@ static void peer_stop(struct peer *p)
 
 static void dial(struct talk *t)
 {
-	assert_int_equal(
-		talk_open(t, &seed->self.addr, NULL, clock_ms() + PATIENCE_MS),
-		ERR_OK);
+	assert_int_equal(talk_open(t, NULL, &seed->self.addr, NULL,
+				   clock_ms() + PATIENCE_MS),
+			 ERR_OK);
 }
 
 /* The addresses of a list are freed with it: what a test wants to know of

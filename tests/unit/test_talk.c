@@ -20,7 +20,7 @@ static int open_talk(void **state)
 	if (f == NULL || sock_listen(&a, &f->listener, &f->addr) != ERR_OK)
 		return -1;
 	waker_init(&f->waker);
-	if (talk_open(&f->talk, &f->addr, &f->waker, SOON) != ERR_OK ||
+	if (talk_open(&f->talk, NULL, &f->addr, &f->waker, SOON) != ERR_OK ||
 	    sock_accept(f->listener, &f->far, &remote) != ERR_OK)
 		return -1;
 	*state = f;
@@ -63,7 +63,7 @@ static void say(struct fixture *f, const struct message *m)
 {
 	struct talk far;
 
-	talk_accept(&far, f->far, NULL, FRAME_BODY_MAX);
+	talk_accept(&far, NULL, f->far, NULL, FRAME_BODY_MAX);
 	assert_ok(talk_send(&far, m, SOON));
 	talk_close(&far);
 }
@@ -85,7 +85,7 @@ static void sends_and_receives_messages(void **state)
 	struct message m = liveliness(17), got;
 	struct talk far;
 
-	talk_accept(&far, f->far, NULL, FRAME_BODY_STRANGER_MAX);
+	talk_accept(&far, NULL, f->far, NULL, FRAME_BODY_STRANGER_MAX);
 	assert_ok(talk_send(&f->talk, &m, SOON));
 	assert_ok(talk_recv(&far, &got, SOON));
 	assert_int_equal(got.type, MSG_LIVELINESS);
@@ -224,7 +224,7 @@ static void a_stranger_may_say_little(void **state)
 	struct message got;
 	struct talk far;
 
-	talk_accept(&far, f->far, NULL, FRAME_BODY_STRANGER_MAX);
+	talk_accept(&far, NULL, f->far, NULL, FRAME_BODY_STRANGER_MAX);
 	assert_ok(sock_send(f->talk.fd, head, sizeof head, SOON));
 	assert_int_equal(talk_recv(&far, &got, SOON), ERR_RANGE);
 	talk_close(&far);
@@ -350,7 +350,8 @@ static void a_stop_ends_an_open_that_hangs(void **state)
 	full_listener_open(&full);
 	waker_init(&w);
 	assert_ok(thread_start(&stopper, stop_waker, &w, "stopper"));
-	assert_int_equal(talk_open(&t, &full.addr, &w, SOON), ERR_STOPPED);
+	assert_int_equal(talk_open(&t, NULL, &full.addr, &w, SOON),
+			 ERR_STOPPED);
 	thread_join(stopper);
 	waker_destroy(&w);
 	full_listener_close(&full);
@@ -367,10 +368,10 @@ static void an_open_that_fails_leaves_nothing_open(void **state)
 	(void)state;
 	sock_close(fd);
 	waker_init(&w);
-	assert_int_equal(talk_open(&t, &bound, &w, SOON), ERR_REFUSED);
-	assert_int_equal(talk_open(&t, &bound, NULL, SOON), ERR_REFUSED);
+	assert_int_equal(talk_open(&t, NULL, &bound, &w, SOON), ERR_REFUSED);
+	assert_int_equal(talk_open(&t, NULL, &bound, NULL, SOON), ERR_REFUSED);
 	waker_stop(&w); /* must not touch what is closed */
-	assert_int_equal(talk_open(&t, &bound, &w, SOON), ERR_STOPPED);
+	assert_int_equal(talk_open(&t, NULL, &bound, &w, SOON), ERR_STOPPED);
 	waker_destroy(&w);
 	assert_int_equal(fd_count(), before);
 }
