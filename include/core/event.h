@@ -40,7 +40,8 @@ enum down_cause {
 	DOWN_RESET,  /* reset, or closed without a Bye: the process is gone */
 	DOWN_BREACH, /* it broke the protocol */
 	DOWN_SLOW,   /* it does not take what we send */
-	DOWN_LOCAL   /* no thread or memory here to keep it */
+	DOWN_LOCAL,  /* no thread or memory here to keep it */
+	DOWN_RENEW   /* nothing is wrong with it: it is to be made anew */
 };
 
 struct ev_seed {

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/keyring.h"
+#include "io/log.h"
 
 struct keys;
 
@@ -23,12 +24,15 @@ int keys_start(struct keys **k, const char *program, const char *path);
 /* The same again; when it fails the old keys stay. *changed: there are other
  * ones now, or another one is the first. */
 enum err MUST_CHECK keys_reload(struct keys *k, bool *changed, struct buf *why);
+/* The same, for a SIGHUP: what came of it is in the log. True: the keys are
+ * other ones now. */
+bool keys_reload_logged(struct keys *k, struct log *log);
 void keys_close(struct keys *k); /* wipes them; NULL is fine */
 
+/* Their ids, in one line. NULL: nothing. */
+void keys_log(struct keys *k, struct log *log);
 /* A copy; the caller wipes it. */
 void keys_copy(struct keys *k, struct keyring *out);
-/* The id of the one we dial with. */
-struct key_id keys_first(struct keys *k);
 bool keys_have(struct keys *k, const struct key_id *id);
 
 #endif

@@ -21,8 +21,9 @@ struct talk {
 	bool borrowed; /* fd and its watch are somebody else's */
 	struct channel channel;
 	struct inbox inbox;
-	struct waker *waker;            /* may be NULL */
-	const struct greeting *expects; /* until it has been said; or NULL */
+	struct waker *waker;             /* may be NULL */
+	const struct greeting *greeting; /* of who accepted; or NULL */
+	bool has_greeted;
 	struct greeted greeted;
 	const char *why;     /* of the last breach, or ERR_KEY */
 	int64_t patience_ms; /* see talk_patience; 0: none */

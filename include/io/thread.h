@@ -9,7 +9,7 @@
  *                                                        history.mu
  *   node.mu       the node and the links of a peer       outbox.mu, queue.mu,
  *                                                        history.mu, seeds.mu,
- *                                                        waker.mu
+ *                                                        waker.mu, keys.mu
  *   outbox.mu     one link's queued frames               -
  *   history.mu    the last messages of a peer            -
  *   seeds.mu      leases and standing of the seeds       -
@@ -17,6 +17,7 @@
  *   queue.mu      entries of a pool, of the output queue waker.mu
  *   conns.mu      the table of connection threads        waker.mu
  *   waker.mu      the descriptor a thread is blocked on  -
+ *   keys.mu       the keys of the key file               -
  *   log.mu        the log buffer                         -
  *
  * What a lower part calls upwards (a link that drained, an output that caught

@@ -118,6 +118,8 @@ static void on_down(struct step *s, uint8_t slot, enum down_cause cause)
 
 	if (cause == DOWN_LOCAL)
 		overlay_give_up(s, slot);
+	else if (cause == DOWN_RENEW)
+		overlay_renew(s, slot);
 	else
 		overlay_lose(s, slot, causes[cause]);
 }

@@ -187,6 +187,7 @@ void overlay_on_bye(struct step *s, uint8_t slot, enum bye_reason reason);
 void overlay_lose(struct step *s, uint8_t slot, enum unlink_cause cause);
 /* We cannot keep a link ourselves: a polite Bye, and no hurry to dial again. */
 void overlay_give_up(struct step *s, uint8_t slot);
+void overlay_renew(struct step *s, uint8_t slot);
 void overlay_on_peer_list(struct step *s, uint8_t slot,
 			  const struct msg_peer_list *list);
 void overlay_on_get_peer_list(struct step *s, uint8_t slot,

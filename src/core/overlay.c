@@ -306,6 +306,18 @@ void overlay_give_up(struct step *s, uint8_t slot)
 	overlay_fill(s);
 }
 
+/* The neighbor hears that it was no fault of its, and is dialed at once; should
+ * that fail, as many others are missing as ever. */
+void overlay_renew(struct step *s, uint8_t slot)
+{
+	struct candidate c = { .addr = s->n->links[slot].info.id.addr };
+
+	link_remove(s, slot, UNLINK_BYE_SENT, BYE_ROTATE);
+	settled_keep(s);
+	overlay_dial(s, &c, DIAL_LINK);
+	overlay_fill(s);
+}
+
 /* --- lists over links ------------------------------------------------- */
 
 /* One answer to one question: a neighbor must not make us dial whom it likes,

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 struct keys {
-	char *path; /* (c) */
-	struct mutex mu;
+	char *path;          /* (c) */
+	struct mutex mu;     /* keys.mu of the lock order */
 	struct keyring ring; /* (mu) */
 };
 
@@ -166,6 +166,46 @@ enum err keys_reload(struct keys *k, bool *changed, struct buf *why)
 	return ERR_OK;
 }
 
+static void log_keys(struct keys *k, struct log *log)
+{
+	char ids[KEYRING_MAX * (KEY_ID_TEXT + 1) + 1] = "";
+	struct keyring ring;
+
+	keys_copy(k, &ring);
+	for (size_t i = 0; i < ring.n; i++) {
+		char *at = ids + i * (KEY_ID_TEXT + 1);
+
+		*at = ' ';
+		key_id_format(&ring.v[i].id, at + 1);
+	}
+	keyring_wipe(&ring);
+	log_event(log, LOG_INFO, KIND_START, WAY_NONE, "keys", NULL,
+		  "the first to dial with:%s", ids);
+}
+
+void keys_log(struct keys *k, struct log *log)
+{
+	if (k != NULL)
+		log_keys(k, log);
+}
+
+bool keys_reload_logged(struct keys *k, struct log *log)
+{
+	struct buf why = { 0 };
+	bool changed = false;
+	enum err e = keys_reload(k, &changed, &why);
+	const char *text = buf_text(&why);
+
+	if (e != ERR_OK)
+		log_event(log, LOG_WARN, KIND_WARNING, WAY_NONE, "keys", NULL,
+			  "the old ones stay: %s",
+			  text != NULL ? text : err_text(e));
+	else
+		log_keys(k, log);
+	buf_free(&why);
+	return changed;
+}
+
 void keys_close(struct keys *k)
 {
 	if (k == NULL)
@@ -181,16 +221,6 @@ void keys_copy(struct keys *k, struct keyring *out)
 	mutex_lock(&k->mu);
 	*out = k->ring;
 	mutex_unlock(&k->mu);
-}
-
-struct key_id keys_first(struct keys *k)
-{
-	struct key_id id;
-
-	mutex_lock(&k->mu);
-	id = k->ring.v[0].id;
-	mutex_unlock(&k->mu);
-	return id;
 }
 
 bool keys_have(struct keys *k, const struct key_id *id)

@@ -6,7 +6,8 @@
 
 static void prepare(struct talk *t, int fd, struct waker *w, uint32_t body_max)
 {
-	t->expects = NULL;
+	t->greeting = NULL;
+	t->has_greeted = false;
 	t->greeted = (struct greeted){ .why = "" };
 	t->fd = fd;
 	t->borrowed = false;
@@ -62,21 +63,27 @@ void talk_accept(struct talk *t, const struct greeting *g, int fd,
 		 struct waker *w, uint32_t body_max)
 {
 	prepare(t, fd, w, body_max);
-	t->expects = g;
+	t->greeting = g;
 	t->borrowed = true;
 }
 
-/* Whoever came has to show that he is a member, before anything else. */
-static enum err await_greeting(struct talk *t, int64_t deadline_ms)
+/* Whoever came has to show that he is a member before anything else, and to be
+ * one each time. */
+static enum err await_member(struct talk *t, int64_t deadline_ms)
 {
 	enum err e;
 
-	if (t->expects == NULL)
+	if (t->greeting == NULL || t->greeting->keys == NULL)
 		return ERR_OK;
-	e = greeting_answer(t->expects, t->fd, &t->channel, &t->greeted,
+	if (t->has_greeted) {
+		t->why = "its key was removed";
+		return keys_have(t->greeting->keys, &t->channel.key) ? ERR_OK
+								     : ERR_KEY;
+	}
+	e = greeting_answer(t->greeting, t->fd, &t->channel, &t->greeted,
 			    deadline_ms);
 	t->why = t->greeted.why;
-	t->expects = NULL;
+	t->has_greeted = e == ERR_OK;
 	return explain(t, e);
 }
 
@@ -175,7 +182,7 @@ enum err talk_recv(struct talk *t, struct message *out, int64_t deadline_ms)
 {
 	struct frame_head head;
 	struct frame *f = NULL;
-	enum err e = await_greeting(t, deadline_ms);
+	enum err e = await_member(t, deadline_ms);
 
 	if (e == ERR_OK)
 		e = next_frame(t, &head, &f, deadline_ms);

@@ -204,6 +204,44 @@ void hub_on_down(struct hub *h, struct link *l, enum down_cause cause)
 	work_release(&w);
 }
 
+size_t hub_link_keys(struct hub *h, struct key_id *v)
+{
+	size_t n = 0;
+
+	mutex_lock(&h->mu);
+	for (unsigned i = 0; i < LINK_SLOTS; i++)
+		if (h->links[i] != NULL &&
+		    channel_is_keyed(&h->links[i]->channel))
+			v[n++] = h->links[i]->channel.key;
+	mutex_unlock(&h->mu);
+	return n;
+}
+
+static bool is_stale(const struct link *l, struct keys *k)
+{
+	return l != NULL && channel_is_keyed(&l->channel) &&
+	       !keys_have(k, &l->channel.key);
+}
+
+bool hub_renew_link(struct hub *h, struct keys *k)
+{
+	struct event ev = { .kind = EV_DOWN, .down = DOWN_RENEW };
+	struct work w;
+	bool stale = false;
+
+	hub_begin(h, &w);
+	for (ev.link = 0; ev.link < LINK_SLOTS; ev.link++) {
+		stale = is_stale(h->links[ev.link], k);
+		if (stale)
+			break;
+	}
+	if (stale)
+		hub_step_locked(h, &ev, &w);
+	hub_end(h, &w);
+	work_release(&w);
+	return stale;
+}
+
 static void drained_locked(struct hub *h, struct link *l, struct work *w)
 	NEEDS(h->mu)
 {

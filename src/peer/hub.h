@@ -41,6 +41,10 @@ void hub_on_frames(struct hub *h, struct link *l, struct parcel *const *p,
 		   size_t n);
 void hub_on_heard(struct hub *h, struct link *l);
 void hub_on_down(struct hub *h, struct link *l, enum down_cause cause);
+/* The keys of the links, v with room for LINK_SLOTS; how many. */
+size_t hub_link_keys(struct hub *h, struct key_id *v);
+/* Makes one link anew whose key is none of these any more. False: all are. */
+bool hub_renew_link(struct hub *h, struct keys *k);
 /* Little is left to send on a watched link (its writer thread). */
 void hub_on_drained(struct hub *h, struct link *l);
 /* The output has caught up (whoever writes it). */

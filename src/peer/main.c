@@ -7,6 +7,7 @@
 #include "peer/chatter.h"
 #include "peer/output.h"
 #include "peer/peer.h"
+#include "peer/renewal.h"
 #include "peer/seeds.h"
 
 #include <errno.h>
@@ -23,11 +24,12 @@ static int fail(const char *what, const char *why)
 }
 
 /* True if it is time to leave. */
-static bool on_signal(struct peer *p, int signal_fd)
+static bool on_signal(struct peer *p, int signal_fd, struct renewal *renewal)
 {
 	switch (signals_read(signal_fd)) {
 	case WISH_REOPEN:
 		log_reopen(p->log);
+		renewal_reload(renewal);
 		return false;
 	case WISH_STATUS:
 		peer_log_status(p);
@@ -49,31 +51,45 @@ static int watched_output(const struct peer *p)
 	return p->options->receive ? output_fd(p->output) : -1;
 }
 
+/* Of two times to wait, -1: for ever. */
+static int sooner(int a, int b)
+{
+	if (a < 0 || b < 0)
+		return a > b ? a : b;
+	return a < b ? a : b;
+}
+
 /* Until a signal or a part of the peer wants it to end. */
 static void run(struct peer *p, int signal_fd)
 {
+	struct renewal renewal;
 	struct chatter chatter;
 
 	chatter_init(&chatter, p);
+	renewal_init(&renewal, p);
 	for (;;) {
 		struct pollfd fds[3] = {
 			{ .fd = signal_fd, .events = POLLIN },
 			{ .fd = p->finish_fd, .events = POLLIN },
 			{ .fd = watched_output(p), .events = 0 },
 		};
-		int n = poll(fds, 3, chatter_wait(&chatter));
+		int n = poll(
+			fds, 3,
+			sooner(chatter_wait(&chatter), renewal_wait(&renewal)));
 
 		if (n < 0 && errno != EINTR)
 			return;
 		if (n > 0 && fds[1].revents != 0)
 			return;
-		if (n > 0 && fds[0].revents != 0 && on_signal(p, signal_fd))
+		if (n > 0 && fds[0].revents != 0 &&
+		    on_signal(p, signal_fd, &renewal))
 			return;
 		if (n > 0 && (fds[2].revents & (POLLERR | POLLHUP)) != 0) {
 			peer_finish(p, EXIT_DONE);
 			return;
 		}
 		chatter_say(&chatter);
+		renewal_go_on(&renewal);
 	}
 }
 

@@ -175,16 +175,6 @@ static enum err start_parts(struct peer *p)
 	return e;
 }
 
-static void log_key(struct peer *p)
-{
-	struct key_id first = keys_first(p->to_peers.keys);
-	char id[KEY_ID_TEXT + 1];
-
-	key_id_format(&first, id);
-	log_event(p->log, LOG_INFO, KIND_START, WAY_NONE, "key", NULL,
-		  "dialing with %s", id);
-}
-
 static void log_start(struct peer *p)
 {
 	struct identity self = hub_self(p->hub);
@@ -193,9 +183,8 @@ static void log_start(struct peer *p)
 		  "incarnation=%llu version %s, %zu seeds configured",
 		  (unsigned long long)self.incarnation, SEEDPEER_VERSION,
 		  p->config->seed_count);
-	if (p->to_peers.keys != NULL)
-		log_key(p);
-	else if (p->config->security.insecure)
+	keys_log(p->to_peers.keys, p->log);
+	if (p->to_peers.keys == NULL && p->config->security.insecure)
 		log_event(p->log, LOG_WARN, KIND_WARNING, WAY_NONE, "insecure",
 			  NULL,
 			  "no key: everybody who reaches this port can "

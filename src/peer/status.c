@@ -56,6 +56,30 @@ static void security(const struct peer *p, struct buf *b)
 	buf_fmt(b, ",\"security\":\"%s\"", how);
 }
 
+/* "keys":{id: links under it, ...} */
+static void keys(struct peer *p, struct buf *b)
+{
+	struct key_id v[LINK_SLOTS];
+	size_t n = hub_link_keys(p->hub, v), same;
+	const char *comma = "";
+
+	buf_str(b, ",\"keys\":{");
+	for (; n > 0; n -= same) {
+		char id[KEY_ID_TEXT + 1];
+		struct key_id last = v[n - 1];
+		size_t rest = 0;
+
+		for (size_t i = 0; i < n; i++)
+			if (!key_id_equal(&v[i], &last))
+				v[rest++] = v[i];
+		same = n - rest;
+		key_id_format(&last, id);
+		buf_fmt(b, "%s\"%s\":%zu", comma, id, same);
+		comma = ",";
+	}
+	buf_char(b, '}');
+}
+
 void peer_status(struct peer *p, struct buf *b)
 {
 	struct neighbor neighbors[LINK_SLOTS];
@@ -67,6 +91,7 @@ void peer_status(struct peer *p, struct buf *b)
 	number(b, "incarnation", self.incarnation);
 	number(b, "uptime_ms", (uint64_t)(clock_ms() - p->started_ms));
 	security(p, b);
+	keys(p, b);
 	number(b, "neighbors", hub_neighbors(p->hub, neighbors));
 	number(b, "threads", usage_threads());
 	number(b, "fds", usage_fds());

@@ -234,24 +234,16 @@ static int start(struct seed_daemon *d)
 
 static void log_start(struct seed_daemon *d)
 {
-	char id[KEY_ID_TEXT + 1] = "";
-	struct key_id first;
-
 	log_event(d->log, LOG_INFO, KIND_START, WAY_NONE, "start",
 		  &d->seed->self.addr, "seed %s%sversion %s, process %d",
 		  d->name ? d->name : "", d->name ? ", " : "", SEEDPEER_VERSION,
 		  (int)getpid());
-	if (d->keys != NULL) {
-		first = keys_first(d->keys);
-		key_id_format(&first, id);
-		log_event(d->log, LOG_INFO, KIND_START, WAY_NONE, "key", NULL,
-			  "dialing with %s", id);
-	} else if (d->options.config.security.insecure) {
+	keys_log(d->keys, d->log);
+	if (d->keys == NULL && d->options.config.security.insecure)
 		log_event(d->log, LOG_WARN, KIND_WARNING, WAY_NONE, "insecure",
 			  NULL,
 			  "no key: everybody who reaches this port can "
 			  "join");
-	}
 }
 
 int seed_daemon_start(struct seed_daemon *d)
@@ -281,6 +273,12 @@ void seed_daemon_stop(struct seed_daemon *d)
 	seed_join(d->seed);
 	keys_close(d->keys);
 	log_close(d->log);
+}
+
+void seed_daemon_reload(struct seed_daemon *d)
+{
+	if (d->keys != NULL)
+		(void)keys_reload_logged(d->keys, d->log);
 }
 
 void seed_daemon_log_status(struct seed_daemon *d)

@@ -24,6 +24,8 @@ struct seed_daemon {
  * entry that is free. SEED_DAEMON_RUNS, or how to exit. */
 int seed_daemon_start(struct seed_daemon *d);
 void seed_daemon_stop(struct seed_daemon *d);
+/* SIGHUP: reads the key file again. */
+void seed_daemon_reload(struct seed_daemon *d);
 /* One line with seed_status in the log. */
 void seed_daemon_log_status(struct seed_daemon *d);
 

@@ -33,6 +33,7 @@ static void run(struct seed_daemon *d, int signal_fd)
 			return;
 		case WISH_REOPEN:
 			log_reopen(d->log);
+			seed_daemon_reload(d);
 			break;
 		case WISH_STATUS:
 			seed_daemon_log_status(d);

@@ -234,7 +234,7 @@ static void event_link(struct world *w)
 	if (ev.link == LINK_SLOTS)
 		ev.link = LINK_NONE;
 	if (ev.kind == EV_DOWN)
-		ev.down = take(&w->in, DOWN_LOCAL + 1);
+		ev.down = take(&w->in, DOWN_RENEW + 1);
 	if (ev.kind == EV_CHECKED)
 		ev.bytes_wait = coin(w);
 	send(w, &ev);
@@ -343,8 +343,7 @@ static void hear_frame(struct world *w, uint8_t link, struct frame *f,
 	ev.frame.frame = f;
 	ev.frame.msg = m;
 	send(w, &ev);
-	w->ids[w->id_n++ % IDS_MAX] =
-		hash_of(f->body, f->body_bytes);
+	w->ids[w->id_n++ % IDS_MAX] = hash_of(f->body, f->body_bytes);
 	note_delivered(w, &m->message);
 }
 

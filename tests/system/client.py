@@ -17,6 +17,8 @@ import struct
 import threading
 import time
 
+import noise
+
 VERSION = 1
 HEAD_BYTES = 8
 BODY_MIN = 2
@@ -165,6 +167,13 @@ def is_canonical(body):
     return kind in FIELDS and encode(message(kind, **fields)) == body
 
 
+class Membership:
+    """The key that Conn dials with, and which addresses are seeds."""
+    key, seeds = None, ()
+
+
+membership = Membership()
+
 # --- one connection ----------------------------------------------------------
 
 
@@ -176,8 +185,18 @@ class Conn:
             where = split_address(address)
             local = None if source is None else (source, 0)
             sock = socket.create_connection(where, timeout, local)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if membership.key and address is not None:
+            self._greet(address)
+
+    def _greet(self, address):
+        role = noise.TO_SEED if address in membership.seeds else noise.TO_PEER
+        try:
+            self.sock = noise.Keyed(self.sock, membership.key, role)
+        except ConnectionError as why:
+            self.sock.close()
+            raise Ended(True) from why
 
     def __enter__(self):
         return self

@@ -284,11 +284,21 @@ class Net:
         """Writes a configuration with n seeds that are not started. Settings
         are given as seed__period="1s"."""
         self.common.update({k.replace("__", "."): v for k, v in settings.items()})
-        self.seeds = [client.join_address(self.host, free_port(self.host)) for _ in range(n)]
+        self.seeds[:] = [client.join_address(self.host, free_port(self.host)) for _ in range(n)]
         self.names = names or [f"node{i + 1}" for i in range(n)]
         entries = [f"{name} = {address}\n" for name, address in zip(self.names, self.seeds)]
         self.config.write_text("[seeds]\n" + "".join(entries))
         return self.seeds
+
+    def set_key(self, *keys, name="key"):
+        """Writes a key file that all processes are to use, and becomes a member itself."""
+        path = self.directory / name
+        fresh = path.with_suffix(".new")
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            out.write("".join(f"{key}\n" for key in keys))
+        os.replace(fresh, path)
+        self.common["security.key_file"] = str(path)
+        client.membership.key, client.membership.seeds = keys[0], self.seeds
 
     def start_seeds(self, n=3, **settings):
         self.set_up(n, **settings)
@@ -419,6 +429,7 @@ class Net:
         """Ends everything; returns what was not as it should be."""
         for f in self.fakes:
             f.stop()
+        client.membership.key, client.membership.seeds = None, ()
         running = [p for p in self.processes if p.running()]
         for p in running:
             p.send_signal(signal.SIGCONT)

@@ -248,7 +248,7 @@ def test_every_key_refuses_what_it_cannot_be(net):
     net.config.write_bytes(SEEDS)
     cases = [(section, key, value) for section, key, form in shipped_keys()
              for value in faults_of(form)
-             if (key, value) != ("advertise", "")]
+             if (key, value) not in (("advertise", ""), ("key_file", ""))]
     assert len(cases) > 300
 
     def judge(i):
