@@ -984,6 +984,24 @@ static void a_link_we_cannot_keep_is_left_without_haste(void **state)
 	fixture_free(f);
 }
 
+static void a_link_that_is_to_be_made_anew_is_dialed_at_once(void **state)
+{
+	struct fixture *f = fixture_linked(3);
+	struct addr who = f->node->links[1].info.id.addr;
+	const struct effect *e;
+
+	(void)state;
+	link_down(f, 1, DOWN_RENEW);
+	e = effect_one(f, EF_UNLINK);
+	assert_int_equal(e->link, 1);
+	assert_int_equal(e->unlink.cause, UNLINK_BYE_SENT);
+	assert_int_equal(e->unlink.bye, BYE_ROTATE);
+	assert_true(addr_equal(&effect_one(f, EF_DIAL)->dial.to, &who));
+	/* Nobody is dead. */
+	assert_false(tick_until(f, EF_DEATH, 1000));
+	fixture_free(f);
+}
+
 /* --- R6: rotation -------------------------------------------------------- */
 
 /* A peer with own links to 0 .. own-1 and foreign ones to 100 ..., whose far
@@ -1177,6 +1195,8 @@ int main(void)
 		cmocka_unit_test(four_links_need_no_repair),
 		cmocka_unit_test(a_peer_list_for_a_neighbor_names_the_others),
 		cmocka_unit_test(a_link_we_cannot_keep_is_left_without_haste),
+		cmocka_unit_test(
+			a_link_that_is_to_be_made_anew_is_dialed_at_once),
 		cmocka_unit_test(a_renewal_dials_one_random_stranger),
 		cmocka_unit_test(with_more_than_four_own_links_the_oldest_goes),
 		cmocka_unit_test(with_fewer_own_links_rotation_only_adds),
