@@ -21,9 +21,11 @@ exit status: 0 measured (or, with --strict, all bars reached), 1 not, 2 wrong us
 """
 
 import argparse
+import base64
 import os
 import shlex
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -77,12 +79,19 @@ class Suite:
         self.sizes = given.sizes
         foreign = systems.foreign(given.system, given.boot)
         self.systems = systems.all_of_them(
-            given.bin.resolve(), given.yards.resolve(),
+            given.bin.resolve(), given.yards.resolve(), self._key_file(),
             given.against and given.against.resolve(), foreign)
         self.missing = {name: s.missing() for name, s in self.systems.items() if s.missing()}
         self.foreign = [system.name for system in foreign]
         self.jobs = rows.needed(rows.jobs(self.sizes, self.foreign), given.only)
         self.failures = []
+
+    def _key_file(self):
+        """A key of this run; gone with it."""
+        self.key = tempfile.NamedTemporaryFile("w", prefix="bench-key-")
+        self.key.write(base64.b64encode(os.urandom(32)).decode() + "\n")
+        self.key.flush()
+        return self.key.name
 
     def turns(self, job, number):
         """The systems of a job, every other round in the opposite order."""

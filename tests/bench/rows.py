@@ -122,6 +122,8 @@ def jobs(sizes, foreign=()):
         Job("large", 16, ("ours", "floor_flood"), (("throughput", {"messages": sizes.large,
                                                                    "size": 65536}),)),
         Job("logged", 16, ("ours_logged",), (small,)),
+        Job("keyed", 16, ("ours_keyed",),
+            (("idle", {"seconds": sizes.idle_seconds, "ask": False}), small)),
         Job("kill", 16, ("ours_logged",), (("kill", {"times": sizes.kills}),)),
     ]
     for n in sizes.growth:
@@ -169,6 +171,12 @@ def _speed_rows(foreign):
         Row("logged", "log at info / log at warn", "deliveries/s",
             Source("logged", "throughput", "per_s", "ours_logged"), rate,
             Bar("ratio", ">=", 0.7)),
+        Row("keyed", "with a key / without", "deliveries/s",
+            Source("keyed", "throughput", "per_s", "ours_keyed"), rate,
+            Bar("ratio", ">=", 0.6)),
+        Row("keyed", "idle memory with a key / without", "MiB",
+            Source("keyed", "idle", "pss_mib", "ours_keyed"), Source("n16", "idle", "pss_mib"),
+            Bar("ratio", "<=", 1.14)),  # 16 KiB a link
     ]
 
 
@@ -261,7 +269,7 @@ def _computed(row, results, sizes, which):
                             for n in sizes.growth]) for one in results]
 
 
-OTHER = {"ours": "other", "ours_logged": "other_logged"}  # the binaries of --against
+OTHER = {"ours": "other", "ours_logged": "other_logged", "ours_keyed": "other_keyed"}  # the binaries of --against
 
 
 def fill(all_rows, results, sizes):

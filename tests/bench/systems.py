@@ -16,13 +16,14 @@ def _literal(path):
     return shlex.quote(str(path)).replace("{", "{{").replace("}", "}}")
 
 
-def ours(name, programs, logged=False):
+def ours(name, programs, logged=False, key_file=None):
     """bin/seed and bin/peer, the whole protocol."""
+    common = COMMON + (f" --set security.key_file={_literal(key_file)}" if key_file else "")
     peer, seed = _literal(programs / "peer"), _literal(programs / "seed")
     return System(name,
-                  f"{peer} {COMMON} {LOGGED if logged else QUIET} --send --receive "
+                  f"{peer} {common} {LOGGED if logged else QUIET} --send --receive "
                   "--listen 127.0.0.1:{port}",
-                  f"{seed} {COMMON} {QUIET} --log-dir {{dir}}/log s")
+                  f"{seed} {common} {QUIET} --log-dir {{dir}}/log s")
 
 
 def nats(yards):
@@ -54,10 +55,12 @@ def foreign(nodes, boots):
     return [System(node.name, node.command, by_name.get(node.name, "")) for node in nodes]
 
 
-def all_of_them(programs, yards, other=None, more=()):
+def all_of_them(programs, yards, key_file, other=None, more=()):
     """{name: System}"""
     known = [ours("ours", programs), ours("ours_logged", programs, True),
+             ours("ours_keyed", programs, key_file=key_file),
              floor("floor_flood", yards), floor("floor_tree", yards), nats(yards), *more]
     if other:
-        known += [ours("other", other), ours("other_logged", other, True)]
+        known += [ours("other", other), ours("other_logged", other, True),
+                  ours("other_keyed", other, key_file=key_file)]
     return {system.name: system for system in known}
