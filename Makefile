@@ -103,7 +103,7 @@ $(BUILD)/sim: $(SIM) $(PURE)
 FUZZ_TARGETS := frame node seed config console
 fuzz_frame   := $(BASE) $(WIRE) $(BUILD)/io/inbox.o $(BUILD)/peer/detail.o
 fuzz_seed    := $(BASE) $(WIRE) $(addprefix $(BUILD)/core/,registry.o index.o slab.o) \
-                $(addprefix $(BUILD)/io/,inbox.o talk.o reject.o waker.o) \
+                $(addprefix $(BUILD)/io/,inbox.o talk.o greeting.o reject.o waker.o) \
                 $(BUILD)/seed/service.o $(BUILD)/seed/verify.o
 $(BUILD)/fuzz/replay_seed $(BUILD)/fuzz/fuzz_seed: FUZZ_LINK := -Wl,--wrap=crypto_random
 fuzz_console := $(BASE) $(WIRE) $(BUILD)/io/clock.o \

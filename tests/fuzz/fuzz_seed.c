@@ -660,6 +660,30 @@ static enum err next_bytes(struct line *l)
 	return ERR_OK;
 }
 
+/* Nobody has a key in here. */
+void keys_copy(struct keys *k, struct keyring *out)
+{
+	(void)k;
+	(void)out;
+	abort();
+}
+
+bool keys_have(struct keys *k, const struct key_id *id)
+{
+	(void)k;
+	(void)id;
+	abort();
+}
+
+enum err sock_send_now(int fd, const struct iovec *v, int n, size_t *sent)
+{
+	(void)fd;
+	(void)v;
+	(void)n;
+	(void)sent;
+	abort();
+}
+
 bool sock_patience(int fd, int64_t ms)
 {
 	world.lines[fd - SEED_FD].patience_ms = ms;
