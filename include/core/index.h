@@ -3,7 +3,8 @@
  * Why not uthash here: its 56 bytes and pointer walk for each of 262,144 stored
  * messages, or of a million peers in a seed's list, would be most of the memory;
  * this costs 8 bytes a cell. Open addressing, linear probing, deletion by
- * shifting back, at most half full. Pure; hashes must already be well mixed and
+ * shifting back, at most half full. When it grows, the entries move over by and
+ * by: no call takes long. Pure; hashes must already be well mixed and
  * keyed by something a stranger does not know.
  */
 #ifndef CORE_INDEX_H
@@ -17,10 +18,16 @@
 
 #define INDEX_NONE UINT32_MAX
 
-struct index {
+struct table {
 	uint64_t *cells; /* tag << 32 | slot + 1; 0: empty */
 	size_t mask;     /* cells - 1 */
-	size_t used;
+};
+
+struct index {
+	struct table now;
+	struct table old; /* while its entries move over; else nothing */
+	size_t moved;     /* cells of it */
+	size_t used;      /* entries in both */
 };
 
 /* Is the entry in `slot` the one looked for? */

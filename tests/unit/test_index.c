@@ -88,7 +88,7 @@ static void equal_hashes_are_told_apart_by_their_owner(void **state)
 	index_free(&ix);
 }
 
-static void growing_keeps_all_and_stays_three_quarters_full(void **state)
+static void growing_keeps_all_and_stays_half_full(void **state)
 {
 	struct index ix = { 0 };
 	struct model m = { .used = 0 };
@@ -98,7 +98,7 @@ static void growing_keeps_all_and_stays_three_quarters_full(void **state)
 	rng_init(&r, 3);
 	for (uint32_t i = 0; i < ENTRIES; i++) {
 		put(&ix, &m, i, rng_u64(&r) | 1);
-		assert_true(ix.used * 4 <= (ix.mask + 1) * 3);
+		assert_true(ix.used * 2 <= ix.now.mask + 1);
 	}
 	check(&ix, &m);
 	index_free(&ix);
@@ -131,6 +131,46 @@ static void random_puts_and_removals_agree_with_a_naive_model(void **state)
 		check(&ix, &m);
 		index_free(&ix);
 	}
+}
+
+/* Until everything has moved, what is looked for, and removed, may be in
+ * either table. */
+static void growing_is_done_by_and_by(void **state)
+{
+	struct index ix = { 0 };
+	struct model m = { 0 };
+	struct rng r;
+	uint32_t n = 0;
+	unsigned calls = 0;
+	size_t cells;
+
+	(void)state;
+	rng_init(&r, 5);
+	while (n < 1025) /* 2048 cells are half full */
+		put(&ix, &m, n++, rng_u64(&r) | 1);
+	assert_non_null(ix.old.cells);
+	cells = ix.old.mask + 1;
+	check(&ix, &m);
+	for (; ix.old.cells != NULL; calls++) {
+		size_t before = ix.moved;
+
+		if (calls % 3 == 0)
+			put(&ix, &m, n++, rng_u64(&r) | 1);
+		else
+			take(&ix, &m, calls);
+		assert_true(ix.old.cells == NULL || ix.moved <= before + 8);
+		check(&ix, &m);
+		assert_int_equal(index_find(&ix, rng_u64(&r), always, NULL),
+				 INDEX_NONE);
+	}
+	assert_in_range(calls, cells / 8 - 1, cells / 8);
+	index_free(&ix);
+	/* In the middle of it all ends well, too. */
+	for (n = 0, m = (struct model){ 0 }; n < 129; n++)
+		put(&ix, &m, n, n + 1);
+	assert_non_null(ix.old.cells);
+	index_free(&ix);
+	assert_int_equal(index_find(&ix, 1, always, NULL), INDEX_NONE);
 }
 
 static void without_memory_an_index_keeps_what_it_has(void **state)
@@ -167,10 +207,10 @@ int main(void)
 		cmocka_unit_test(an_empty_index_finds_nothing),
 		cmocka_unit_test(what_was_put_is_found_and_nothing_else),
 		cmocka_unit_test(equal_hashes_are_told_apart_by_their_owner),
-		cmocka_unit_test(
-			growing_keeps_all_and_stays_three_quarters_full),
+		cmocka_unit_test(growing_keeps_all_and_stays_half_full),
 		cmocka_unit_test(
 			random_puts_and_removals_agree_with_a_naive_model),
+		cmocka_unit_test(growing_is_done_by_and_by),
 		cmocka_unit_test(without_memory_an_index_keeps_what_it_has),
 	};
 
