@@ -10,7 +10,7 @@ import time
 import client
 import noise
 import pytest
-from net import FULL, PEER, SEED, free_port, holds, wait_until
+from net import FULL, PEER, SEED, SLOW, free_port, holds, wait_until
 
 BOTH = pytest.mark.parametrize("program", [SEED, PEER], ids=["seed", "peer"])
 LONG = pytest.mark.slow if FULL else lambda test: test  # the same with larger numbers
@@ -139,15 +139,16 @@ def resident_kib(pid):
 
 @LONG
 def test_a_crowd_of_strangers_harms_nobody(net):
-    """100,000 of them in the full suite."""
-    n = 100_000 if FULL else 4000
+    """20,000 of them in the full suite; 100,000 take five times as long."""
+    n = 20_000 if FULL else 4000
     keyed(net, 1)
     peers = net.peers(3, "--receive")
     wrong = noise.Handshake(noise.make_key(), noise.TO_PEER).first()
     assert crowd(peers[0].address, 400, wrong) == 0
     before = resident_kib(peers[0].pid)
     assert crowd(peers[0].address, n, wrong) == 0
-    assert resident_kib(peers[0].pid) < before + 1024
+    if SLOW == 1:  # a sanitizer keeps what was freed
+        assert resident_kib(peers[0].pid) < before + 1024
     assert net.send(LINES).returncode == 0
     printed_once(peers, LINES)
 

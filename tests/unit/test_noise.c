@@ -195,6 +195,27 @@ static void an_ephemeral_key_that_is_none_is_refused(void **state)
 		assert_false(dh_shared(secret, bad[i], out));
 }
 
+/* The other side's is the point zero: the tag of the first message cannot tell
+ * whoever has the psk from doing that. */
+static void whose_ephemeral_key_is_none_gets_no_answer(void **state)
+{
+	uint8_t m[BYTES_MAX] = { 0 };
+	const uint8_t *payload = NULL;
+	struct sides s;
+
+	(void)state;
+	begin(&s);
+	memset(s.answerer.theirs, 0, KEY_BYTES);
+	assert_false(noise_write_second(&s.answerer, NULL, 0, m));
+	begin(&s);
+	memset(m, 0, sizeof m);
+	assert_false(
+		noise_read_second(&s.dialer, m, NOISE_MESSAGE_BYTES, &payload));
+	begin(&s);
+	assert_false(noise_read_second(&s.dialer, m, NOISE_MESSAGE_BYTES - 1,
+				       &payload));
+}
+
 static void the_key_moves_on_in_time(void **state)
 {
 	struct noise_half out = { .counter = NOISE_REKEY_RECORDS - 2 },
@@ -243,6 +264,7 @@ int main(void)
 		cmocka_unit_test(who_differs_is_refused),
 		cmocka_unit_test(every_single_bit_counts),
 		cmocka_unit_test(an_ephemeral_key_that_is_none_is_refused),
+		cmocka_unit_test(whose_ephemeral_key_is_none_gets_no_answer),
 		cmocka_unit_test(the_key_moves_on_in_time),
 		cmocka_unit_test(a_split_leaves_no_secret),
 	};
