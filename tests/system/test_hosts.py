@@ -575,7 +575,8 @@ def test_a_daemon_needs_no_streams(net, ears):
 
 def test_a_receiver_without_stdout_says_so(net, ears):
     net.start_seeds(1)
-    sender = listener(net, ears, send=True)
+    sender, other = listener(net, ears, send=True), listener(net, ears)
+    net.wait_connected([sender, other])  # who would else have lines left, and nobody for them
     p = closed(net, ">&-", "--receive")
     p.expect = None
     publishers = Publishers([sender], 50)
